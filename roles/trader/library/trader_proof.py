@@ -24,6 +24,7 @@ short_description: Prove which release a running service is
 options:
   unit: {type: str, required: true, description: "systemd unit."}
   url: {type: str, required: true, description: "Where it answers /healthz and /readyz."}
+  wait_seconds: {type: float, default: 0, description: "How long to wait until it is ready."}
 """
 
 
@@ -60,9 +61,28 @@ def report(url: str) -> tuple[int, dict[str, Any]]:
         with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - the role's own http address
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
-        return error.code, {}
+        return error.code, json.loads(error.read() or b"{}")
     except (OSError, ValueError) as error:
         raise ProofError(f"{url}: {error}") from None
+
+
+def wait_until_ready(unit: str, url: str, seconds: float) -> None:
+    """Wait until the service has reconciled and trades, in small steps: trading pauses meanwhile.
+
+    :raises ProofError: it is not ready in time; the message carries the service's own reason.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            status, body = report(f"{url}/readyz")
+            reason = str(body.get("reason") or f"/readyz answers {status}")
+        except ProofError as error:
+            status, reason = 0, str(error)
+        if status == 200:
+            return
+        if time.monotonic() > deadline:
+            raise ProofError(f"{unit} is not ready after {seconds:.0f} s: {reason}")
+        time.sleep(0.05)
 
 
 def prove(unit: str, url: str) -> dict[str, Any]:
@@ -110,10 +130,15 @@ def prove(unit: str, url: str) -> dict[str, Any]:
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"unit": {"type": "str", "required": True}, "url": {"type": "str", "required": True}},
+        argument_spec={
+            "unit": {"type": "str", "required": True},
+            "url": {"type": "str", "required": True},
+            "wait_seconds": {"type": "float", "default": 0},
+        },
         supports_check_mode=True,
     )
     try:
+        wait_until_ready(module.params["unit"], module.params["url"], module.params["wait_seconds"])
         module.exit_json(changed=False, proof=prove(module.params["unit"], module.params["url"]))
     except ProofError as error:
         module.fail_json(msg=str(error))

@@ -178,7 +178,10 @@ def _assemble(
         "patches": [patch.name for patch in patches],
         "toolchain": layer.toolchain,
     }
-    return Built(store.publish(releases, prepared, manifest), layer.cached, len(sums) + 1)
+    release = store.publish(releases, prepared, manifest)
+    if not patches:  # a patched tree is for a test, never what a new host starts with
+        store.mark_latest(releases, release)
+    return Built(release, layer.cached, len(sums) + 1)
 
 
 def _remove_leftovers(releases: Path) -> None:

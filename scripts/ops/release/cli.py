@@ -38,7 +38,8 @@ def build(app: str, patches: tuple[Path, ...], as_json: bool) -> None:
     What goes in: the files of app/<package> as they stand on disk (committed or not; without tests,
     hidden files and __pycache__), and the packages of app/requirements.lock, each checked against its
     hash. The same inputs give the same sha256 in any folder and at any time on the same Debian release.
-    The packages are kept under var/cache, so that only the first build is slow.
+    The packages are kept under var/cache, so that only the first build is slow. A build without a patch
+    becomes var/releases/latest-<app>, which a host that has no release yet is given.
     """
     built = build_release(paths.ROOT, paths.VAR, app, patches, lambda line: click.echo(line, err=True))
     release = built.release

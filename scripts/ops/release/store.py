@@ -93,6 +93,13 @@ def all_of(releases: Path) -> list[Release]:
     return sorted(found, key=lambda release: (release.folder / MANIFEST).stat().st_mtime_ns, reverse=True)
 
 
+def mark_latest(releases: Path, release: Release) -> None:
+    """Note in var/releases/latest-<app> what was built last from the plain tree; inventories read it."""
+    fresh = releases / f".latest-{release.app}.{os.getpid()}"
+    fresh.write_text(f"{release.id}\n")
+    fresh.rename(releases / f"latest-{release.app}")
+
+
 def publish(releases: Path, prepared: Path, manifest: dict[str, Any]) -> Release:
     """Give a prepared folder its name in one step; an equal release that is whole stays as it is.
 
