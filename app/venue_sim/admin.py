@@ -1,0 +1,139 @@
+"""The admin port: reads the record and the accounts, sets faults. Plain HTTP, for loopback or the lab's own network.
+
+GET    /health                                       {"status": "ok", ...}
+GET    /record?after=SEQ&limit=N                     JSON lines of the record with a higher `seq`
+GET    /accounts/NAME/orders|fills|balances          what the venue holds of an account
+GET    /faults                                       the faults in force
+POST   /faults                                       set one (fields: faults.Fault); answers {"id": ...}
+DELETE /faults/ID, DELETE /faults                    end one, end all
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from venue_sim import dialect
+from venue_sim.exchange import Exchange
+from venue_sim.faults import Fault, FaultError, Faults
+from venue_sim.model import Account, money
+from venue_sim.record import Record
+
+MOST_LINES = 100_000
+
+
+class AdminApi:
+    """The admin port's application."""
+
+    def __init__(self, exchange: Exchange, faults: Faults, record: Record) -> None:
+        self._exchange = exchange
+        self._faults = faults
+        self._record = record
+        self._started_ns = time.monotonic_ns()
+
+    def application(self) -> web.Application:
+        """The routes."""
+        app = web.Application()
+        app.router.add_get("/health", self._health)
+        app.router.add_get("/record", self._read_record)
+        app.router.add_get("/accounts/{name}/{what:orders|fills|balances}", self._account)
+        app.router.add_get("/faults", self._list_faults)
+        app.router.add_post("/faults", self._set_fault)
+        app.router.add_delete("/faults", self._clear_faults)
+        app.router.add_delete(r"/faults/{id:\d+}", self._remove_fault)
+        return app
+
+    async def _health(self, _request: web.Request) -> web.Response:
+        return _json(
+            {
+                "status": "ok",
+                "uptime_seconds": (time.monotonic_ns() - self._started_ns) // 10**9,
+                "seq": self._record.seq,
+                "symbols": sorted(self._exchange.markets),
+                "accounts": sorted(self._exchange.accounts),
+                "faults": len(self._faults.active(time.monotonic_ns())),
+            }
+        )
+
+    async def _read_record(self, request: web.Request) -> web.Response:
+        after = _whole(request, "after", 0)
+        limit = min(_whole(request, "limit", 10_000), MOST_LINES)
+        return web.Response(body=self._record.read(after, limit), content_type="application/x-ndjson")
+
+    async def _account(self, request: web.Request) -> web.Response:
+        account = self._exchange.accounts.get(request.match_info["name"])
+        if account is None:
+            return _error(404, f"account {request.match_info['name']!r} is unknown")
+        return _json(_READERS[request.match_info["what"]](account))
+
+    async def _list_faults(self, _request: web.Request) -> web.Response:
+        now = time.monotonic_ns()
+        return _json([fault.describe(now) for fault in self._faults.active(now)])
+
+    async def _set_fault(self, request: web.Request) -> web.Response:
+        try:
+            wanted = orjson.loads(await request.read())
+            if not isinstance(wanted, dict):
+                return _error(400, "the body must be a JSON object")
+            fault = self._faults.add(wanted, time.monotonic_ns())
+        except orjson.JSONDecodeError as error:
+            return _error(400, f"the body is not JSON: {error}")
+        except FaultError as error:
+            return _error(400, str(error))
+        self.note("set", fault)
+        return _json({"id": fault.fault_id}, 201)
+
+    async def _remove_fault(self, request: web.Request) -> web.Response:
+        fault = self._faults.remove(int(request.match_info["id"]))
+        if fault is None:
+            return _error(404, f"fault {request.match_info['id']} is not in force")
+        self.note("removed", fault)
+        return _json({"removed": 1})
+
+    async def _clear_faults(self, _request: web.Request) -> web.Response:
+        ended = self._faults.clear()
+        for fault in ended:
+            self.note("removed", fault)
+        return _json({"removed": len(ended)})
+
+    def note(self, action: str, fault: Fault) -> None:
+        """Write into the record that a fault was set, ended by time or was removed."""
+        self._record.append("fault", {"action": action, **fault.describe(time.monotonic_ns())})
+
+
+def _orders(account: Account) -> list[dict[str, Any]]:
+    return [dialect.order_status(order) for order in account.orders.values()]
+
+
+def _fills(account: Account) -> list[dict[str, Any]]:
+    return [dialect.my_trade(fill) | {"clientOrderId": fill.order.client_order_id} for fill in account.fills]
+
+
+def _balances(account: Account) -> dict[str, dict[str, str]]:
+    return {
+        asset: {"free": money(held.free), "locked": money(held.locked)}
+        for asset, held in sorted(account.balances.items())
+    }
+
+
+_READERS: dict[str, Any] = {"orders": _orders, "fills": _fills, "balances": _balances}
+
+
+def _whole(request: web.Request, name: str, default: int) -> int:
+    value = request.query.get(name, "")
+    if not value:
+        return default
+    if not value.isascii() or not value.isdigit():
+        raise web.HTTPBadRequest(text=orjson.dumps({"error": f"{name}: must be a whole number"}).decode())
+    return int(value)
+
+
+def _json(body: Any, status: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")
+
+
+def _error(status: int, message: str) -> web.Response:
+    return _json({"error": message}, status)

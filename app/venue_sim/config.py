@@ -1,0 +1,228 @@
+"""The emulator's settings: one YAML file, and the accounts with their secrets in a JSON file of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from venue_sim.model import DECIMALS, Account, Balance, Rules
+
+
+class ConfigError(Exception):
+    """Settings that cannot be used; the text names the file and the key."""
+
+
+def _exact(value: Any) -> Any:
+    if isinstance(value, float):
+        raise ValueError('write amounts in quotes ("0.01"), a plain number is not exact')
+    return value
+
+
+Amount = Annotated[Decimal, BeforeValidator(_exact), Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[Decimal, BeforeValidator(_exact), Field(gt=0, allow_inf_nan=False)]
+Asset = Annotated[str, Field(pattern=r"^[A-Z0-9]{1,12}$")]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Api(_Settings):
+    """Where clients connect, over TLS. Port 0: any free one."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8443
+    certificate: Path
+    key: Path
+
+
+class Admin(_Settings):
+    """Where the record is read and faults are set, over plain HTTP."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8480
+
+
+class Background(_Settings):
+    """The seeded background flow of each symbol.
+
+    The mid price moves by itself, but never further than `band_bps` from the symbol's `price`.
+    """
+
+    events_per_second: int = Field(default=20, ge=0, le=2000)
+    spread_bps: int = Field(default=2, ge=1, le=200)
+    band_bps: int = Field(default=50, ge=0, le=2000)
+    levels: int = Field(default=40, ge=5, le=500)
+    notional: Positive = Decimal(2000)
+
+
+class Fees(_Settings):
+    """Shares of what a fill brings that the venue keeps."""
+
+    maker: Annotated[Amount, Field(lt=1)] = Decimal(0)
+    taker: Annotated[Amount, Field(lt=1)] = Decimal(0)
+
+
+class RateLimits(_Settings):
+    """Generous: a fleet behind one address shares the weight. The real venue: 6000, 100 and 200000."""
+
+    weight_per_minute: int = Field(default=600_000, ge=1)
+    orders_per_10_seconds: int = Field(default=20_000, ge=1)
+    orders_per_day: int = Field(default=20_000_000, ge=1)
+
+
+class Symbol(_Settings):
+    """A symbol and its filters; `price` is where its market starts."""
+
+    symbol: Annotated[str, Field(pattern=r"^[A-Z0-9]{2,20}$")]
+    base: Asset
+    quote: Asset
+    price: Positive
+    tick_size: Positive
+    step_size: Positive
+    min_notional: Amount
+
+    @model_validator(mode="after")
+    def _exact_products(self) -> Symbol:
+        product = (self.tick_size * self.step_size).normalize().as_tuple().exponent
+        if isinstance(product, int) and -product > DECIMALS:
+            raise ValueError(
+                f"tick_size times step_size has more than {DECIMALS} decimals: amounts would not be exact"
+            )
+        if self.price % self.tick_size:
+            raise ValueError("price is not a multiple of tick_size")
+        return self
+
+    def rules(self) -> Rules:
+        """The rules that the exchange works with."""
+        return Rules(**self.model_dump())
+
+
+class Config(_Settings):
+    """The whole file. `accounts_file` absent: the credential `accounts` of the systemd unit."""
+
+    api: Api
+    admin: Admin = Admin()
+    accounts_file: Path | None = None
+    record: Path
+    seed: int = 0
+    background: Background = Background()
+    fees: Fees = Fees()
+    limits: RateLimits = RateLimits()
+    symbols: Annotated[list[Symbol], Field(min_length=1)]
+
+    @field_validator("symbols")
+    @classmethod
+    def _unique(cls, symbols: list[Symbol]) -> list[Symbol]:
+        names = [symbol.symbol for symbol in symbols]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"{name} is listed twice")
+        return symbols
+
+
+class AccountEntry(_Settings):
+    """One account of the accounts file."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    api_key: Annotated[SecretStr, Field(min_length=8, max_length=128)]
+    api_secret: Annotated[SecretStr, Field(min_length=8)]
+    balances: dict[Asset, Amount] = {}
+
+
+_ACCOUNTS = TypeAdapter(list[AccountEntry])
+
+
+def load_config(path: Path) -> Config:
+    """Read and check the settings.
+
+    Raises:
+        ConfigError: one line naming the file and the key.
+    """
+    try:
+        raw = yaml.safe_load(_read(path))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"{path}: line {line}: not YAML: {error.problem}") from None
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: must be a mapping with the keys api, record and symbols")
+    try:
+        config = Config.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_first(error)}") from None
+    for key, file in (("api.certificate", config.api.certificate), ("api.key", config.api.key)):
+        if not file.is_file():
+            raise ConfigError(f"{path}: {key}: no such file: {file}")
+    return config
+
+
+def load_accounts(config: Config, config_path: Path) -> list[Account]:
+    """Read the accounts from their file or from the unit's credential.
+
+    Raises:
+        ConfigError: one line naming the file and the key; never a value, because values are secrets.
+    """
+    path = config.accounts_file
+    if path is None:
+        directory = os.environ.get("CREDENTIALS_DIRECTORY")
+        if not directory:
+            raise ConfigError(
+                f"{config_path}: accounts_file: absent, and there is no credential `accounts` either"
+            )
+        path = Path(directory) / "accounts"
+    try:
+        entries = _ACCOUNTS.validate_python(json.loads(_read(path), parse_float=Decimal))
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{path}: line {error.lineno}: not JSON: {error.msg}") from None
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_first(error)}") from None
+    seen: set[str] = set()
+    for index, entry in enumerate(entries):
+        for key, value in (("name", entry.name), ("api_key", entry.api_key.get_secret_value())):
+            if f"{key} {value}" in seen:
+                raise ConfigError(f"{path}: {index}.{key}: the same as another account's")
+            seen.add(f"{key} {value}")
+    return [
+        Account(
+            name=entry.name,
+            api_key=entry.api_key.get_secret_value(),
+            api_secret=entry.api_secret.get_secret_value().encode(),
+            uid=number,
+            balances={asset: Balance(free=amount) for asset, amount in entry.balances.items()},
+        )
+        for number, entry in enumerate(entries, start=1)
+    ]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text") from None
+
+
+def _first(error: ValidationError) -> str:
+    """The first complaint as "key: what is wrong"; the value is left out, it may be a secret."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    key = ".".join(str(part) for part in found[0]["loc"]) or "(top level)"
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return f"{key}: {found[0]['msg'].removeprefix('Value error, ')}{more}"

@@ -1,0 +1,1 @@
+"""The matching of orders: price first, then time."""

@@ -1,0 +1,48 @@
+"""What a WebSocket connection still has to send: filled without waiting, emptied in order by a task of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from aiohttp import WSMsgType, web
+
+MOST_WAITING = 20_000
+"""A client that lets more messages wait than this is disconnected, as the venue does with slow readers."""
+
+
+class Outbox:
+    """The sending side of one connection.
+
+    Args:
+        socket: prepared already.
+    """
+
+    def __init__(self, socket: web.WebSocketResponse) -> None:
+        self._socket = socket
+        self._waiting: deque[bytes] = deque()
+        self._wake = asyncio.Event()
+        self._task = asyncio.create_task(self._send())
+
+    def put(self, message: bytes) -> None:
+        """Send a text message after those before it."""
+        self._waiting.append(message)
+        self._wake.set()
+
+    async def close(self) -> None:
+        """Stop sending."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _send(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                if len(self._waiting) > MOST_WAITING:
+                    await self._socket.close(code=1008, message=b"too slow")
+                    return
+                try:
+                    await self._socket.send_frame(self._waiting.popleft(), WSMsgType.TEXT)
+                except ConnectionError:
+                    return

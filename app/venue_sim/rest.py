@@ -1,0 +1,86 @@
+"""The REST API: from HTTP to a call and back."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from urllib.parse import parse_qsl
+
+import orjson
+from aiohttp import web
+
+from venue_sim.endpoints import BY_ROUTE
+from venue_sim.errors import VenueError
+from venue_sim.auth import rest_payload
+from venue_sim.front import Call, Front, Reply
+from venue_sim.parameters import Parameters
+from venue_sim.stamps import arrival_ns, peer_address
+
+_JSON = "application/json;charset=UTF-8"
+_HANG_CHECK_SECONDS = 0.25
+
+
+class Rest:
+    """Answers REST requests."""
+
+    def __init__(self, front: Front) -> None:
+        self._front = front
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request.
+
+        Raises:
+            ConnectionResetError: a hang ended; the connection closes without an answer.
+        """
+        path, _, query = request.raw_path.partition("?")
+        endpoint = BY_ROUTE.get((request.method, path))
+        if endpoint is None:
+            # As the venue: its front answers unknown paths with a page, not with JSON.
+            return web.Response(
+                status=404, text="<html><body><h1>404 Not found</h1></body></html>", content_type="text/html"
+            )
+        arrived_ns = arrival_ns(request)
+        body = await request.read() if request.body_exists else b""
+        query_bytes = query.encode()
+        pairs = parse_qsl(query, keep_blank_values=True)
+        if body:
+            pairs += parse_qsl(body.decode("latin-1"), keep_blank_values=True)
+        parameters = Parameters(pairs)
+        call = Call(
+            transport="rest",
+            endpoint=endpoint,
+            parameters=parameters,
+            api_key=request.headers.get("X-MBX-APIKEY") or None,
+            payloads=(rest_payload(query_bytes, body),),
+            peer=peer_address(request),
+            arrival_monotonic_ns=arrived_ns,
+            arrival_wall_ns=time.time_ns() - (time.monotonic_ns() - arrived_ns),
+            repeated=len(parameters) != len(pairs),
+        )
+        hits = self._front.hits(call)
+        reply = await self._front.serve_with(call, hits) if hits else self._front.serve(call)
+        if reply.hang is not None:
+            await self._stay_silent(request, reply)
+        return _response(reply)
+
+    async def _stay_silent(self, request: web.BaseRequest, reply: Reply) -> None:
+        """Hold the connection open without an answer until the fault ends or the client goes away, then drop it."""
+        fault = reply.hang
+        assert fault is not None
+        while request.transport is not None and not request.transport.is_closing():
+            if not self._front.faults.in_force(fault, time.monotonic_ns()):
+                request.transport.abort()
+                break
+            await asyncio.sleep(_HANG_CHECK_SECONDS)
+        raise ConnectionResetError
+
+
+def _response(reply: Reply) -> web.Response:
+    body = _error_body(reply.error) if reply.error else reply.body
+    return web.Response(
+        body=orjson.dumps(body), status=reply.http_status, headers={"Content-Type": _JSON, **reply.headers}
+    )
+
+
+def _error_body(error: VenueError) -> dict[str, int | str]:
+    return {"code": error.code, "msg": error.message}

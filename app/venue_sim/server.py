@@ -1,0 +1,178 @@
+"""The emulator as one process: what it is made of, and its life from start to orderly stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import ssl
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from aiohttp import WSCloseCode, web
+
+from venue_sim import __version__, market_socket, ws_api
+from venue_sim.admin import AdminApi
+from venue_sim.auth import KeyRing
+from venue_sim.config import Config
+from venue_sim.exchange import Exchange
+from venue_sim.faults import Faults
+from venue_sim.flow import Flow
+from venue_sim.front import Front
+from venue_sim.limits import Limits
+from venue_sim.market_streams import MarketStreams
+from venue_sim.model import Account
+from venue_sim.record import FLUSH_SECONDS, Record
+from venue_sim.recovery import Recovery
+from venue_sim.rest import Rest
+from venue_sim.stamps import StampedServer
+from venue_sim.user_streams import UserStreams
+from venue_sim.venue import Venue
+
+STOP_SECONDS = 2.0
+
+
+class StartError(Exception):
+    """The emulator cannot start; the text names the key or the address."""
+
+
+class VenueServer:
+    """The running emulator.
+
+    Args:
+        config: the settings.
+        accounts: the accounts with their first balances.
+
+    Raises:
+        RecordError: the record cannot be used.
+    """
+
+    def __init__(self, config: Config, accounts: list[Account]) -> None:
+        self._config = config
+        self.api_port = 0
+        self.admin_port = 0
+        now_ms = time.time_ns() // 1_000_000
+        self.record = Record(config.record)
+        rules = [symbol.rules() for symbol in config.symbols]
+        self.exchange = Exchange(rules, accounts, now_ms, config.fees.maker, config.fees.taker)
+        recovery = Recovery(self.exchange)
+        for entry in self.record.past():
+            recovery.read(entry)
+        self.faults = Faults(
+            config.seed, frozenset(ws_api.ENDPOINTS), frozenset(account.name for account in accounts)
+        )
+        limits = config.limits
+        venue = Venue(
+            self.exchange,
+            Limits(limits.weight_per_minute, limits.orders_per_10_seconds, limits.orders_per_day),
+            KeyRing(accounts),
+            random.Random(f"{config.seed}/{self.record.seq}"),  # noqa: S311
+        )
+        self._front = Front(venue, self.faults, self.record)
+        self._rest = Rest(self._front)
+        self._market_streams = MarketStreams(self.exchange)
+        self._user_streams = UserStreams()
+        self._admin = AdminApi(self.exchange, self.faults, self.record)
+        self._sockets: set[web.WebSocketResponse] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._runners: list[web.BaseRunner] = []
+        self.exchange.sinks += [self.record, self._user_streams, self._market_streams]
+        recovery.finish(now_ms)
+
+    async def start(self) -> None:
+        """Open the ports and let the market begin.
+
+        Raises:
+            StartError: a certificate cannot be loaded or an address cannot be bound.
+        """
+        config = self._config
+        self.record.append(
+            "start",
+            {
+                "version": __version__,
+                "seed": config.seed,
+                "symbols": [symbol.model_dump(mode="json") for symbol in config.symbols],
+            },
+        )
+        flows = [
+            Flow(self.exchange, m, config.background, config.seed) for m in self.exchange.markets.values()
+        ]
+        if config.background.events_per_second:
+            for flow in flows:
+                flow.fill_book(time.time_ns() // 1_000_000)
+        context = _tls(config.api.certificate, config.api.key)
+        server = StampedServer(self._handle, access_log=None)
+        api = web.ServerRunner(server, shutdown_timeout=STOP_SECONDS)
+        self.api_port = await self._open("api", api, config.api.host, config.api.port, context)
+        admin = web.AppRunner(self._admin.application(), access_log=None, shutdown_timeout=STOP_SECONDS)
+        self.admin_port = await self._open("admin", admin, config.admin.host, config.admin.port, None)
+        self._run(self._market_streams.run())
+        self._run(self._keep_house())
+        for flow in flows:
+            self._run(flow.run())
+
+    async def stop(self) -> None:
+        """Close the connections and write the record to its end."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.faults.clear()
+        closing = [socket.close(code=WSCloseCode.GOING_AWAY) for socket in self._sockets]
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*closing, return_exceptions=True), STOP_SECONDS)
+        for runner in self._runners:
+            await runner.cleanup()
+        self.record.append("stop", {})
+        self.record.close()
+
+    async def failed(self) -> BaseException | None:
+        """Wait until one of the emulator's own tasks ends, which none ever should; return why."""
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
+        return next((task.exception() for task in done if not task.cancelled()), None)
+
+    async def _open(
+        self, key: str, runner: web.BaseRunner, host: str, port: int, context: ssl.SSLContext | None
+    ) -> int:
+        await runner.setup()
+        self._runners.append(runner)
+        try:
+            await web.TCPSite(runner, host, port, ssl_context=context, reuse_address=True).start()
+        except OSError as error:
+            raise StartError(f"{key}: cannot listen on {host}:{port}: {error.strerror or error}") from None
+        return int(runner.addresses[0][1])
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.create_task(work))
+
+    async def _keep_house(self) -> None:
+        """Write the record and end faults whose time is over."""
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            for fault in self.faults.expire(time.monotonic_ns()):
+                self._admin.note("ended", fault)
+            self.record.flush()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        path = request.path
+        if path.startswith("/api/"):
+            return await self._rest.handle(request)
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            if path == "/ws-api/v3":
+                return await ws_api.serve(request, self._sockets, self._front, self._user_streams)
+            if path in ("/ws", "/stream") or path.startswith("/ws/"):
+                return await market_socket.serve(request, self._sockets, self._market_streams)
+        return await self._rest.handle(request)
+
+
+def _tls(certificate: Path, key: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate, key)
+    except (ssl.SSLError, OSError) as error:
+        raise StartError(
+            f"api.certificate, api.key: {certificate} and {key} cannot be used: {error}"
+        ) from None
+    return context

@@ -1,0 +1,30 @@
+"""The venue as its operations see it: the exchange, the limits, the keys and a source of ids."""
+
+from __future__ import annotations
+
+import random
+import string
+from dataclasses import dataclass
+
+from venue_sim.auth import KeyRing
+from venue_sim.exchange import Exchange
+from venue_sim.limits import Limits
+
+_ALPHABET = string.ascii_letters + string.digits
+
+
+@dataclass(slots=True)
+class Venue:
+    """What a request is served from.
+
+    `ids` makes the client order ids of those who send none; it is seeded, so that runs can be compared.
+    """
+
+    exchange: Exchange
+    limits: Limits
+    keys: KeyRing
+    ids: random.Random
+
+    def new_client_id(self) -> str:
+        """A client order id in the venue's own form."""
+        return "".join(self.ids.choices(_ALPHABET, k=22))
