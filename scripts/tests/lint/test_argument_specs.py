@@ -1,5 +1,6 @@
 """A role's defaults and its argument specification say the same: names, types and values."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def test_every_entry_point_that_others_call_has_a_specification(role: str) -> No
     called = set()
     for path in [*(ROOT / "roles").rglob("tasks/*.yml"), *(ROOT / "playbooks").rglob("*.yml")]:
         text = path.read_text().splitlines()
-        for above, line in zip(text, text[1:], strict=False):
+        for above, line in pairwise(text):
             if above.strip() == f"name: {role}" and line.strip().startswith("tasks_from:"):
                 called.add(line.split(":")[1].strip())
     assert called <= specified

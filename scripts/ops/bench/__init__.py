@@ -1,0 +1,1 @@
+"""Measurements with bounds: ./scripts/bench NAME."""

@@ -1,0 +1,29 @@
+"""The command ./scripts/bench."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+
+from ops.bench.converge import converge
+from ops.bench.figures import Figure, show
+
+BENCHMARKS: dict[str, Callable[[], Sequence[Figure]]] = {
+    "converge": converge,
+}
+
+
+@click.command()
+@click.argument("name", type=click.Choice(sorted(BENCHMARKS)))
+@click.option(
+    "--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here as well."
+)
+def main(name: str, file: Path | None) -> None:
+    """Measure, print a table of figure, value, unit and bound, and exit 1 when a bound is missed.
+
+    \b
+    converge   on a fresh ten-host lab: first converge, no-op converge with Mitogen and with the stock
+               linear strategy, and a canary's time without soak
+    """
+    if not show(name, BENCHMARKS[name](), file):
+        raise SystemExit(1)

@@ -1,0 +1,50 @@
+"""The form of every benchmark: figures with a unit and, where something was promised, a bound."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured value. `at_most` is in the same unit; None: nothing was promised."""
+
+    name: str
+    value: float
+    unit: str
+    at_most: float | None = None
+
+    @property
+    def held(self) -> bool:
+        return self.at_most is None or self.value <= self.at_most
+
+
+def show(title: str, figures: Sequence[Figure], file: Path | None) -> bool:
+    """Print the table and write the JSON.
+
+    Args:
+        title: name of the benchmark.
+        figures: what was measured.
+        file: where the JSON goes; None: nowhere.
+    Returns:
+        True when every bound was held.
+    """
+    table = Table(title=title, title_justify="left")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    table.add_column("unit")
+    table.add_column("bound", justify="right")
+    table.add_column("")
+    for figure in figures:
+        bound = "" if figure.at_most is None else f"<= {figure.at_most:g}"
+        verdict = "" if figure.at_most is None else ("ok" if figure.held else "MISSED")
+        table.add_row(figure.name, f"{figure.value:.2f}", figure.unit, bound, verdict)
+    Console().print(table)
+    if file:
+        rows = [asdict(figure) | {"held": figure.held} for figure in figures]
+        file.write_text(json.dumps({"benchmark": title, "figures": rows}, indent=2) + "\n")
+    return all(figure.held for figure in figures)
