@@ -1,0 +1,196 @@
+"""The journal as the rest of the service sees it."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+import apsw
+
+from trader.journal import storage
+from trader.journal.records import Kind, Record
+from trader.journal.storage import JournalError
+from trader.journal.writer import Writer
+from trader.model.identifiers import client_id
+from trader.model.orders import Order
+from trader.model.transitions import FINAL, OrderState
+from trader.model.values import OrderKind, Side
+
+RESERVE = 1_000  # sequence numbers made durable at once; a crash skips what is left of them
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """What a start finds: orders that are not final, and the sums."""
+
+    orders: list[Order] = field(default_factory=list)
+    baseline: dict[str, Decimal] | None = None
+    changes: dict[str, Decimal] = field(default_factory=dict)
+    positions: dict[str, Decimal] = field(default_factory=dict)
+    cursors: dict[str, str] = field(default_factory=dict)
+
+
+class Journal:
+    """An open journal; make one with `Journal.open`."""
+
+    def __init__(self, path: Path, connection: apsw.Connection, lock: int, host: str, epoch: int) -> None:
+        self._path = path
+        self._connection = connection
+        self._lock = lock
+        self._host = host
+        self._epoch = epoch
+        self._writer: Writer | None = None
+        self._next = int(storage.read_meta(connection, "reserved") or 1)
+        self._reserved = self._next
+
+    @classmethod
+    def open(cls, path: Path, host: str, account: str, epoch: int, release: str) -> "Journal":
+        """Lock and open; the first sequence numbers are reserved before this returns.
+
+        Raises:
+            JournalError: in use, damaged, of another host or account, or of a later epoch than the settings say.
+        """
+        lock = storage.lock(path)
+        try:
+            connection = storage.connect(path)
+            for key, value in (("host", host), ("account", account)):
+                known = storage.read_meta(connection, key)
+                if known not in (None, value):
+                    raise JournalError(
+                        f"{path}: belongs to {key} {known!r}, the settings say {value!r}; correct one of them"
+                    )
+            known_epoch = int(storage.read_meta(connection, "epoch") or epoch)
+            if epoch < known_epoch:
+                raise JournalError(
+                    f"{path}: is of epoch {known_epoch}, the settings say {epoch}; an epoch never goes back"
+                )
+            journal = cls(path, connection, lock, host, epoch)
+            journal._reserved = journal._next + RESERVE
+            body = {"host": host, "account": account, "epoch": epoch, "release": release, "pid": os.getpid()}
+            with connection:
+                sequence, digest = storage.tail(connection)
+                for record in (
+                    Record(Kind.OPENED, body),
+                    Record(Kind.RESERVED, {"below": journal._reserved}),
+                ):
+                    sequence += 1
+                    digest = storage.append(connection, record, sequence, digest)
+        except apsw.Error as error:
+            os.close(lock)
+            raise JournalError(f"{path}: {error}; check the disk") from error
+        except BaseException:
+            os.close(lock)
+            raise
+        return journal
+
+    def start(self, observe: Callable[[float, int], None], failed: Callable[[JournalError], None]) -> None:
+        """Start the writing thread on the running loop; see `Writer` for the callbacks."""
+        self._writer = Writer(self._connection, self._path, asyncio.get_running_loop(), observe, failed)
+        self._writer.start()
+
+    @property
+    def error(self) -> JournalError | None:
+        return None if self._writer is None else self._writer.error
+
+    @property
+    def busy_seconds(self) -> float:
+        """For how long the present commit has been running: a disk that hangs shows here."""
+        return 0.0 if self._writer is None else self._writer.busy_seconds
+
+    def next_client_id(self) -> str:
+        """A client order id that no order, of this or an earlier process, has had."""
+        if self._next >= self._reserved:
+            raise JournalError(
+                f"{self._path}: no reserved sequence number left; the disk is too slow or stuck"
+            )
+        sequence = self._next
+        self._next += 1
+        if self._reserved - self._next == RESERVE // 2:
+            self._reserve(self._reserved + RESERVE)
+        return client_id(self._host, self._epoch, sequence)
+
+    def _reserve(self, below: int) -> None:
+        def durable(future: "asyncio.Future[None]") -> None:
+            if not future.cancelled() and future.exception() is None:
+                self._reserved = below
+
+        self.append(Record(Kind.RESERVED, {"below": below})).add_done_callback(durable)
+
+    def append(self, record: Record) -> "asyncio.Future[None]":
+        """Queue one event; await the future to know that it is durable (JournalError when it never will be)."""
+        assert self._writer is not None, "start() comes first"
+        return self._writer.submit(record)
+
+    async def find(self, *, client_id: str | None = None, venue_order_id: str | None = None) -> Order | None:
+        """An order, final or not, with the trades that are booked for it."""
+        assert self._writer is not None, "start() comes first"
+        column, value = (
+            ("client_id", client_id) if client_id is not None else ("venue_order_id", venue_order_id)
+        )
+        # `column` is one of the two names above.
+        where = f"{column} = ?"
+        orders: list[Order] = await self._writer.submit(
+            lambda connection: _orders(connection, where, (value,))
+        )
+        return orders[0] if orders else None
+
+    def snapshot(self) -> Snapshot:
+        """What the tables hold. For the start: before `start`, on the caller's thread."""
+        connection = self._connection
+        balances = storage.query(connection, "SELECT asset, baseline, changes FROM balances")
+        taken = storage.read_meta(connection, "baseline_ns") is not None
+        finals = ", ".join(f"'{state.value}'" for state in sorted(FINAL))
+        return Snapshot(
+            orders=_orders(connection, f"state NOT IN ({finals})", ()),
+            baseline={asset: Decimal(baseline) for asset, baseline, _ in balances} if taken else None,
+            changes={asset: Decimal(changes) for asset, _, changes in balances},
+            positions={s: Decimal(q) for s, q in storage.query(connection, "SELECT symbol, quantity FROM positions")},
+            cursors=dict(storage.query(connection, "SELECT symbol, trade_id FROM cursors")),
+        )
+
+    async def close(self) -> None:
+        """Write what is queued, fold the WAL into the file, let go of the lock.
+
+        Raises:
+            JournalError: writing had failed; what memory knew since then is not on disk.
+        """
+        error = None
+        if self._writer is not None:
+            self._writer.stop()
+            await asyncio.to_thread(self._writer.join)
+            error = self._writer.error
+        if error is None:
+            # A busy reader (a backup) may keep the WAL; that is no loss, so the answer is not looked at.
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._connection.close(True)
+        os.close(self._lock)
+        if error is not None:
+            raise error
+
+
+def _orders(connection: apsw.Connection, where: str, values: tuple[object, ...]) -> list[Order]:
+    columns = "client_id, symbol, side, kind, quantity, price, created_ns, state, venue_order_id, reason"
+    orders = []
+    sql = f"SELECT {columns} FROM orders WHERE {where}"  # noqa: S608 - both are literals of this module
+    for row in storage.query(connection, sql, values):
+        order = Order(
+            client_id=row[0],
+            symbol=row[1],
+            side=Side(row[2]),
+            kind=OrderKind(row[3]),
+            quantity=Decimal(row[4]),
+            price=None if row[5] is None else Decimal(row[5]),
+            created_ns=row[6],
+            state=OrderState(row[7]),
+            venue_order_id=row[8],
+            reason=row[9],
+        )
+        sql = "SELECT trade_id, quantity FROM fills WHERE client_id = ?"
+        booked = storage.query(connection, sql, (order.client_id,))
+        for trade_id, quantity in booked:
+            order.trade_ids.add(trade_id)
+            order.filled += Decimal(quantity)
+        orders.append(order)
+    return orders

@@ -1,0 +1,106 @@
+"""What is written: one record per event. The tables are derived from these and can be rebuilt from them."""
+
+import hashlib
+import time
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+from trader.model.orders import Order
+from trader.model.values import Fill
+
+
+class Kind(StrEnum):
+    OPENED = "opened"  # a process took the journal
+    RESERVED = "reserved"  # sequence numbers below this one may be used
+    INTENT = "intent"  # an order is about to be sent
+    STATE = "state"
+    FILL = "fill"
+    BASELINE = "baseline"  # balances and last trades that were there before us
+    CURSOR = "cursor"  # trades up to here were compared with the venue
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One event.
+
+    Args:
+        body: JSON-ready; amounts as decimal text.
+        at_ns: UTC.
+    """
+
+    kind: Kind
+    body: dict[str, Any]
+    at_ns: int = field(default_factory=time.time_ns)
+
+    def payload(self) -> bytes:
+        return orjson.dumps(self.body, option=orjson.OPT_SORT_KEYS)
+
+
+def link(previous: bytes, sequence: int, at_ns: int, kind: str, payload: bytes) -> bytes:
+    """The hash that chains an event to the one before it: SHA-256 over both and the event's place, time and kind."""
+    head = f"{sequence}|{at_ns}|{kind}|".encode()
+    return hashlib.sha256(previous + head + payload).digest()
+
+
+def intent(order: Order) -> Record:
+    return Record(
+        Kind.INTENT,
+        {
+            "client_id": order.client_id,
+            "symbol": order.symbol,
+            "side": order.side.value,
+            "kind": order.kind.value,
+            "quantity": str(order.quantity),
+            "price": None if order.price is None else str(order.price),
+            "created_ns": order.created_ns,
+        },
+    )
+
+
+def state(order: Order) -> Record:
+    return Record(
+        Kind.STATE,
+        {
+            "client_id": order.client_id,
+            "state": order.state.value,
+            "venue_order_id": order.venue_order_id,
+            "reason": order.reason,
+        },
+    )
+
+
+def fill(client_id: str, trade: Fill, changes: dict[str, Decimal]) -> Record:
+    return Record(
+        Kind.FILL,
+        {
+            "client_id": client_id,
+            "symbol": trade.symbol,
+            "trade_id": trade.trade_id,
+            "venue_order_id": trade.venue_order_id,
+            "side": trade.side.value,
+            "quantity": str(trade.quantity),
+            "price": str(trade.price),
+            "fee": str(trade.fee),
+            "fee_asset": trade.fee_asset,
+            "at_ms": trade.at_ms,
+            "changes": {asset: str(amount) for asset, amount in changes.items()},
+        },
+    )
+
+
+def baseline(balances: dict[str, Decimal], cursors: dict[str, str]) -> Record:
+    body = {"balances": {asset: str(amount) for asset, amount in balances.items()}, "cursors": cursors}
+    return Record(Kind.BASELINE, body)
+
+
+def cursor(cursors: dict[str, str]) -> Record:
+    return Record(Kind.CURSOR, {"cursors": cursors})
+
+
+def note(text: str, **fields: Any) -> Record:
+    return Record(Kind.NOTE, {"text": text, **fields})

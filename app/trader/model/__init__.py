@@ -1,0 +1,1 @@
+"""Orders, fills, positions and the transition table: pure values, no I/O."""

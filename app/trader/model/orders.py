@@ -1,0 +1,92 @@
+"""An order and its fills. Position is the sum of fills, never what somebody remembers."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from trader.model.transitions import FINAL, IN_FLIGHT, WORKING, OrderState, Signal, Verdict, step
+from trader.model.values import Fill, OrderKind, OrderReport, Side
+
+ZERO = Decimal(0)
+
+
+@dataclass(slots=True)
+class Order:
+    """One order of ours.
+
+    Args:
+        client_id: our name for it, sent with every request.
+        quantity: in base units.
+        price: in quote units; None for a market order.
+        created_ns: UTC.
+        sent_ms: UTC, latest moment at which the request can have been signed; 0 = not sent by this process.
+        slot: the strategy's own mark; not kept over a restart.
+        reason: why it ended (or is unknown), for people.
+    """
+
+    client_id: str
+    symbol: str
+    side: Side
+    kind: OrderKind
+    quantity: Decimal
+    price: Decimal | None
+    created_ns: int
+    state: OrderState = OrderState.PENDING
+    venue_order_id: str | None = None
+    sent_ms: int = 0
+    unknown_since_ns: int = 0
+    reason: str = ""
+    slot: str = ""
+    filled: Decimal = ZERO
+    trade_ids: set[str] = field(default_factory=set)
+
+    @property
+    def final(self) -> bool:
+        return self.state in FINAL
+
+    @property
+    def working(self) -> bool:
+        return self.state in WORKING
+
+    @property
+    def in_flight(self) -> bool:
+        return self.state in IN_FLIGHT
+
+    def signal(self, signal: Signal) -> Verdict:
+        """Apply what was learnt; see `transitions.step`. A refused cancel returns to what the fills say."""
+        self.state, verdict = step(self.state, signal)
+        if verdict is Verdict.MOVED and self.state is OrderState.OPEN and self.filled > 0:
+            self.state = OrderState.PARTIALLY_FILLED
+        return verdict
+
+    def report(self, report: OrderReport) -> Verdict:
+        """Apply the venue's word on the state. Fills are booked one by one with `book`."""
+        if self.venue_order_id is None:
+            self.venue_order_id = report.venue_order_id
+        return self.signal(report.signal)
+
+    def book(self, fill: Fill) -> bool:
+        """Take one fill; True when it is new. The same trade told twice counts once."""
+        if fill.trade_id in self.trade_ids:
+            return False
+        self.trade_ids.add(fill.trade_id)
+        self.filled += fill.quantity
+        self.signal(Signal.FILLED if self.filled >= self.quantity else Signal.PARTLY_FILLED)
+        return True
+
+
+def asset_changes(fill: Fill, base: str, quote: str) -> dict[str, Decimal]:
+    """What a fill does to the balances, in units of each asset: base, quote and the fee's asset (which may be a third)."""
+    changes = {base: fill.side.sign * fill.quantity, quote: -fill.side.sign * fill.quantity * fill.price}
+    if fill.fee_asset is not None:
+        changes[fill.fee_asset] = changes.get(fill.fee_asset, ZERO) - fill.fee
+    return changes
+
+
+def total_changes(changes: Iterable[dict[str, Decimal]]) -> dict[str, Decimal]:
+    """The sum, asset by asset."""
+    total: dict[str, Decimal] = {}
+    for change in changes:
+        for asset, amount in change.items():
+            total[asset] = total.get(asset, ZERO) + amount
+    return total

@@ -1,0 +1,93 @@
+"""The orders that this process knows, and the sums of their fills."""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from trader.model.orders import ZERO, Order, asset_changes
+from trader.model.transitions import OrderState
+from trader.model.values import Fill, Instrument
+
+REMEMBERED = 2_000  # final orders kept in memory, for late messages; older ones are in the journal
+RECENT_FILLS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class BookedFill:
+    """A fill, when we learnt of it (monotonic), and what it does to the balances."""
+
+    fill: Fill
+    booked_ns: int
+    changes: dict[str, Decimal]
+
+
+class OrderBook:
+    """Live orders and the last final ones, by client id and by the venue's id; positions as sums of fills."""
+
+    def __init__(self) -> None:
+        self._live: dict[str, Order] = {}
+        self._final: OrderedDict[str, Order] = OrderedDict()
+        self._by_venue_id: dict[str, str] = {}
+        self.positions: dict[str, Decimal] = {}
+        self.changes: dict[str, Decimal] = {}
+        self.recent: deque[BookedFill] = deque(maxlen=RECENT_FILLS)
+
+    def add(self, order: Order) -> None:
+        """Take an order in."""
+        self._live[order.client_id] = order
+        self.index(order)
+
+    def index(self, order: Order) -> None:
+        """File an order by what is known of it now: its venue id, and whether it is final."""
+        if order.venue_order_id is not None:
+            self._by_venue_id[order.venue_order_id] = order.client_id
+        if order.final and self._live.pop(order.client_id, None) is not None:
+            self._final[order.client_id] = order
+            if len(self._final) > REMEMBERED:
+                _, oldest = self._final.popitem(last=False)
+                self._by_venue_id.pop(oldest.venue_order_id or "", None)
+
+    def remove(self, order: Order) -> None:
+        """Forget an order that was never made durable, and so never sent."""
+        self._live.pop(order.client_id, None)
+
+    def get(self, client_id: str) -> Order | None:
+        return self._live.get(client_id) or self._final.get(client_id)
+
+    def by_venue_id(self, venue_order_id: str) -> Order | None:
+        client_id = self._by_venue_id.get(venue_order_id)
+        return None if client_id is None else self.get(client_id)
+
+    def live(self) -> Iterator[Order]:
+        """Orders that are not final."""
+        return iter(list(self._live.values()))
+
+    def working(self) -> list[Order]:
+        """Orders that rest at the venue."""
+        return [order for order in self._live.values() if order.working]
+
+    def in_flight(self) -> list[Order]:
+        """Orders without an answer yet, or without proof."""
+        return [order for order in self._live.values() if order.in_flight]
+
+    def unknown(self) -> list[Order]:
+        return [order for order in self._live.values() if order.state is OrderState.UNKNOWN]
+
+    def book(
+        self, order: Order, fill: Fill, instrument: Instrument, now_ns: int
+    ) -> dict[str, Decimal] | None:
+        """Add one fill to its order and to the sums.
+
+        Returns:
+            The change of each asset's balance; None when this trade was known.
+        """
+        if not order.book(fill):
+            return None
+        changes = asset_changes(fill, instrument.base, instrument.quote)
+        for asset, amount in changes.items():
+            self.changes[asset] = self.changes.get(asset, ZERO) + amount
+        signed = fill.side.sign * fill.quantity
+        self.positions[fill.symbol] = self.positions.get(fill.symbol, ZERO) + signed
+        self.recent.append(BookedFill(fill, now_ns, changes))
+        return changes

@@ -1,0 +1,238 @@
+"""The path of an order: gate, journal, wire, answer. Each step is a small function; nothing is ever sent twice."""
+
+import time
+from collections.abc import Callable
+
+from trader.journal import Journal, JournalError, Snapshot, records
+from trader.model.intents import Place
+from trader.model.orders import Order
+from trader.model.transitions import OrderState, Signal, Verdict
+from trader.model.values import Fill, Instrument, OrderReport
+from trader.orders.book import OrderBook
+from trader.orders.gate import Gate
+from trader.telemetry.events import Events
+from trader.telemetry.metrics import Metrics
+from trader.venue.gateway import Found, Gateway, Placement, describe, now_ms
+from trader.venue.outcomes import Outcome
+
+LIMITED_STATUS = (418, 429)
+DEFAULT_PAUSE_SECONDS = 10
+
+Unproven = Callable[[Order], None]
+
+
+class OrderManager:
+    """Everything that changes an order goes through here.
+
+    Args:
+        unproven: called with an order whose state must be asked for (see `resolution`).
+        stranger: called when the venue tells of an order that is not in the book.
+        filled: called with every new fill.
+    """
+
+    def __init__(
+        self, journal: Journal, gateway: Gateway, gate: Gate, metrics: Metrics, events: Events
+    ) -> None:
+        self._journal = journal
+        self._gateway = gateway
+        self._gate = gate
+        self._metrics = metrics
+        self._events = events
+        self._early: dict[str, list[Fill]] = {}
+        self.book = OrderBook()
+        self.instruments: dict[str, Instrument] = gateway.instruments
+        self.unproven: Unproven = lambda order: None
+        self.stranger: Callable[[str], None] = lambda what: None
+        self.filled: Callable[[Fill], None] = lambda fill: None
+        self.last_acknowledged_ns = 0  # UTC
+
+    def load(self, snapshot: Snapshot) -> None:
+        """Take over what the journal knows. What may have left before a crash is UNKNOWN until proven."""
+        self.book.positions = dict(snapshot.positions)
+        self.book.changes = dict(snapshot.changes)
+        for order in snapshot.orders:
+            self.book.add(order)
+            if order.in_flight:
+                order.sent_ms = now_ms()  # its process is dead, or we would not have the journal's lock
+                order.unknown_since_ns = time.time_ns()
+                self._move(order, Signal.LOST)
+
+    # -- a new order ----------------------------------------------------------------------------------------------
+
+    async def place(self, intent: Place) -> Order | None:
+        """Bring one new order to the venue.
+
+        Returns:
+            The order, in the state that the answer proved; None when it did not pass the gate or could not be made durable.
+        """
+        order = self._admit(intent)
+        if order is None or not await self._make_durable(order):
+            return None
+        if not self._gate.active:
+            order.reason = "trading was halted before it was sent"
+            self._move(order, Signal.REFUSED)
+            return order
+        placement = await self._send(order)
+        self._settle(order, placement, intent.signal_ns)
+        return order
+
+    def _admit(self, intent: Place) -> Order | None:
+        """The one gate; gives the order its id."""
+        if not self._gate.active:
+            return None
+        order = Order(
+            client_id=self._journal.next_client_id(),
+            symbol=intent.symbol,
+            side=intent.side,
+            kind=intent.kind,
+            quantity=intent.quantity,
+            price=intent.price,
+            created_ns=time.time_ns(),
+            slot=intent.slot,
+        )
+        self.book.add(order)
+        return order
+
+    async def _make_durable(self, order: Order) -> bool:
+        """Intent before wire: not a byte leaves before this commit."""
+        try:
+            await self._journal.append(records.intent(order))
+        except JournalError:
+            self.book.remove(order)  # the journal has halted trading by itself
+            return False
+        return True
+
+    async def _send(self, order: Order) -> Placement:
+        self._move(order, Signal.SENT)
+        placement = await self._gateway.place(order)
+        order.sent_ms = now_ms()
+        return placement
+
+    def _settle(self, order: Order, placement: Placement, signal_ns: int) -> None:
+        """Apply what the answer proved."""
+        match placement.outcome:
+            case Outcome.ACKNOWLEDGED:
+                assert placement.report is not None
+                self.last_acknowledged_ns = time.time_ns()
+                self._metrics.count("trader_orders_total", outcome="acknowledged")
+                self._metrics.observe("trader_order_latency_seconds", (time.monotonic_ns() - signal_ns) / 1e9)
+                self.report(placement.report)
+            case Outcome.NOT_PLACED:
+                self._metrics.count("trader_orders_total", outcome="rejected")
+                self._refused(order, placement)
+            case Outcome.PLACED_BEFORE | Outcome.UNKNOWN:
+                self._metrics.count("trader_orders_total", outcome="unknown")
+                self._lost(order, placement)
+
+    def _refused(self, order: Order, placement: Placement) -> None:
+        order.reason = describe(placement.error)
+        self._failed("order_not_placed", order, placement)
+        self._move(order, Signal.REFUSED)
+        if getattr(placement.error, "http_status", None) in LIMITED_STATUS:
+            # More requests would turn the limit into a ban, or lengthen it.
+            seconds = getattr(placement.error, "retry_after_seconds", DEFAULT_PAUSE_SECONDS)
+            self._gate.halt_for("rate_limit", f"the venue asked for a pause of {seconds} s", seconds)
+
+    def _lost(self, order: Order, placement: Placement) -> None:
+        order.reason = describe(placement.error)
+        order.unknown_since_ns = time.time_ns()
+        self._failed("order_outcome_unknown", order, placement)
+        self._move(order, Signal.LOST)
+        if order.state is OrderState.UNKNOWN:  # the stream may have proved it already
+            self.unproven(order)
+
+    def _failed(self, event: str, order: Order, placement: Placement) -> None:
+        self._metrics.count("trader_errors_total", **{"class": placement.outcome.value})
+        if placement.error is not None:
+            self._events.error(event, placement.error, client_id=order.client_id)
+
+    # -- a cancel -------------------------------------------------------------------------------------------------
+
+    async def cancel(self, client_id: str) -> None:
+        """Ask for a cancel, once. It is a request: only the venue's word makes it final."""
+        order = self.book.get(client_id)
+        if order is None or order.state not in (OrderState.OPEN, OrderState.PARTIALLY_FILLED):
+            return
+        self._move(order, Signal.CANCEL_SENT)
+        answer = await self._gateway.cancel(order)
+        if answer.found is Found.FOUND and answer.report is not None:
+            self.report(answer.report)
+        if order.final:
+            self._metrics.count("trader_cancels_total", outcome="done")
+            return
+        # Not found may mean filled; an error may mean anything.
+        self._metrics.count("trader_cancels_total", outcome="unresolved")
+        if answer.found is Found.FAILED and answer.error is not None:
+            self._metrics.count("trader_errors_total", **{"class": "cancel"})
+            self._events.error("cancel_unresolved", answer.error, client_id=client_id)
+        self.unproven(order)
+
+    # -- what the venue tells -------------------------------------------------------------------------------------
+
+    def report(self, report: OrderReport) -> None:
+        """Take the venue's word on an order, from an answer, a query or the stream."""
+        order = self.book.get(report.client_id)
+        if order is None:
+            self.stranger(f"order {report.client_id} ({report.venue_order_id})")
+            return
+        before, venue_id = order.state, order.venue_order_id
+        verdict = order.report(report)
+        for fill in (*report.fills, *self._early.pop(report.venue_order_id, ())):
+            self._book(order, fill)
+        self._changed(order, verdict, changed=before is not order.state or venue_id != order.venue_order_id)
+
+    def fill(self, fill: Fill) -> bool:
+        """Take one trade, from the stream or a query.
+
+        Returns:
+            Whether its order is in the book. If not, the trade is kept until a report names the order.
+        """
+        order = self.book.by_venue_id(fill.venue_order_id)
+        if order is None:
+            self._early.setdefault(fill.venue_order_id, []).append(fill)
+            self.stranger(f"trade {fill.trade_id} of order {fill.venue_order_id}")
+            return False
+        self.fill_of(order, fill)
+        return True
+
+    def fill_of(self, order: Order, fill: Fill) -> None:
+        """Take one trade of an order that the caller has found, for example in the journal."""
+        before = order.state
+        self._early.pop(fill.venue_order_id, None)
+        self._book(order, fill)
+        self._changed(order, Verdict.MOVED, changed=before is not order.state)
+
+    def signal(self, order: Order, signal: Signal, reason: str = "") -> None:
+        """What a resolution has proved without a report."""
+        if reason:
+            order.reason = reason
+        self._move(order, signal)
+
+    def _book(self, order: Order, fill: Fill) -> None:
+        instrument = self.instruments[order.symbol]
+        changes = self.book.book(order, fill, instrument, time.monotonic_ns())
+        if changes is None:
+            return
+        self._journal.append(records.fill(order.client_id, fill, changes))
+        self._metrics.count("trader_fills_total")
+        if order.state is OrderState.REJECTED:
+            self._contradicted(order)
+        self.filled(fill)
+
+    def _move(self, order: Order, signal: Signal) -> None:
+        before = order.state
+        verdict = order.signal(signal)
+        self._changed(order, verdict, changed=before is not order.state)
+
+    def _changed(self, order: Order, verdict: Verdict, *, changed: bool) -> None:
+        if verdict is Verdict.CONTRADICTION:
+            self._contradicted(order)
+        if changed:
+            self._journal.append(records.state(order))
+        self.book.index(order)
+
+    def _contradicted(self, order: Order) -> None:
+        """The venue has an order that we hold for rejected: nobody may trade on such books."""
+        text = f"{order.client_id} is {order.state} here and exists at the venue"
+        self._events.emit("contradiction", "error", client_id=order.client_id, message=text)
+        self._gate.halt("contradiction", text)

@@ -1,0 +1,201 @@
+"""One comparison of orders, fills and balances with the venue: at the start, after each reconnect, and every so often."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from decimal import Decimal
+
+from trader.journal import Journal, Snapshot, records
+from trader.model.identifiers import parse_client_id
+from trader.model.orders import Order
+from trader.model.transitions import Signal
+from trader.model.values import Fill, OrderReport
+from trader.orders.manager import OrderManager
+from trader.orders.resolution import MARGIN_MS, Resolver
+from trader.reconcile.explain import Difference, balance_differences
+from trader.telemetry.metrics import Metrics
+from trader.venue.gateway import Found, Gateway, VenueError
+
+_ENDED = (Signal.FILLED, Signal.CANCELED, Signal.EXPIRED, Signal.REFUSED)
+ATTEMPTS = 4  # what is on its way when we ask is there when we ask again
+PAUSE_SECONDS = 0.25
+PATIENCE_SECONDS = 5.0  # for the proofs of unknown orders, beyond the receive window
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The result: no difference = journal and venue agree."""
+
+    differences: tuple[Difference, ...]
+    seconds: float
+
+    @property
+    def clean(self) -> bool:
+        return not self.differences
+
+
+class Reconciler:
+    """Compares; it also adopts what it can explain (orders found open, fills that the stream did not bring).
+
+    Args:
+        host: our name in client order ids.
+        snapshot: what the journal held at the start.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        snapshot: Snapshot,
+        gateway: Gateway,
+        manager: OrderManager,
+        resolver: Resolver,
+        metrics: Metrics,
+        host: str,
+    ) -> None:
+        self._journal = journal
+        self._gateway = gateway
+        self._manager = manager
+        self._resolver = resolver
+        self._metrics = metrics
+        self._host = host
+        self._baseline: dict[str, Decimal] | None = snapshot.baseline
+        self._cursors: dict[str, str] = dict(snapshot.cursors)
+        self._running = asyncio.Lock()
+        self.last_success_ns = 0  # UTC
+
+    async def run(self) -> Report:
+        """Compare once, asking again for what may just have been on its way.
+
+        Raises:
+            VenueError: the venue did not answer; nothing is known then.
+            JournalError: the journal cannot be written.
+        """
+        async with self._running:
+            started = time.monotonic()
+            differences: list[Difference] = []
+            for attempt in range(ATTEMPTS):
+                if attempt:
+                    await asyncio.sleep(PAUSE_SECONDS)
+                differences = await self._compare()
+                if not differences:
+                    break
+            report = Report(tuple(differences), time.monotonic() - started)
+            self._publish(report)
+            return report
+
+    def _publish(self, report: Report) -> None:
+        self._metrics.observe("trader_reconcile_seconds", report.seconds)
+        self._metrics.set("trader_reconcile_unexplained_differences", len(report.differences))
+        if report.clean:
+            self.last_success_ns = time.time_ns()
+            self._metrics.set("trader_reconcile_last_success_timestamp_seconds", self.last_success_ns / 1e9)
+
+    async def _compare(self) -> list[Difference]:
+        unresolved = await self._proofs()
+        orders = await self._orders()
+        if self._baseline is None:
+            # The first start on an empty journal: what is there now is where we begin, unless somebody trades here already.
+            return orders or await self._take_baseline()
+        asked_ns = time.monotonic_ns()
+        balances = await self._gateway.balances()
+        fills = await self._fills()
+        later = [b.changes for b in self._manager.book.recent if b.booked_ns >= asked_ns]
+        money = balance_differences(balances, self._baseline, self._manager.book.changes, later)
+        return [*unresolved, *orders, *fills, *money]
+
+    async def _proofs(self) -> list[Difference]:
+        """Let every unknown order be proven first: until then its fills look like a stranger's."""
+        for order in self._manager.book.unknown():
+            self._resolver.start(order)
+        patience = (self._gateway.recv_window_ms + MARGIN_MS) / 1_000 + PATIENCE_SECONDS
+        try:
+            async with asyncio.timeout(patience):
+                await self._resolver.idle()
+        except TimeoutError:
+            unknown = self._manager.book.unknown()
+            return [Difference("unresolved", f"{order.client_id}: {order.reason}") for order in unknown]
+        return []
+
+    async def _orders(self) -> list[Difference]:
+        before = {order.client_id for order in self._manager.book.working()}
+        reports = {report.client_id: report for report in await self._gateway.open_orders()}
+        differences = [d for report in reports.values() if (d := await self._open_there(report))]
+        for client_id in sorted(before - reports.keys()):
+            order = self._manager.book.get(client_id)
+            # Working here before and after the question, and not in the answer: only a query of its own can tell.
+            if order is not None and order.working and (difference := await self._look_again(order)):
+                differences.append(difference)
+        return differences
+
+    async def _open_there(self, report: OrderReport) -> Difference | None:
+        """One open order of the venue: ours and live, ours and closed meanwhile, or unexplained."""
+        order = self._manager.book.get(report.client_id)
+        if order is None:
+            order = await self._journal.find(client_id=report.client_id)
+            if order is None:
+                return self._not_ours(report)
+        if not order.final:
+            self._manager.report(report)
+            return None
+        answer = await self._gateway.lookup(order)
+        if answer.report is not None and answer.report.signal in _ENDED:
+            return None
+        return Difference("closed_here", f"{order.client_id}: {order.state} here, open at the venue")
+
+    def _not_ours(self, report: OrderReport) -> Difference:
+        parsed = parse_client_id(report.client_id)
+        if parsed is not None and parsed.host == self._host:
+            return Difference("no_intent", f"{report.client_id}: open at the venue, no intent in the journal")
+        return Difference(
+            "foreign_order", f"{report.client_id} ({report.venue_order_id}): not an order of ours"
+        )
+
+    async def _look_again(self, order: Order) -> Difference | None:
+        answer = await self._gateway.lookup(order)
+        if answer.report is not None:
+            self._manager.report(answer.report)
+            return None
+        if answer.found is Found.ABSENT:
+            return Difference("missing_there", f"{order.client_id}: {order.state} here, unknown at the venue")
+        raise VenueError(f"order {order.client_id}: {answer.error}")
+
+    async def _fills(self) -> list[Difference]:
+        differences: list[Difference] = []
+        cursors: dict[str, str] = {}
+        for symbol in self._gateway.instruments:
+            # A symbol that is new in the settings has no cursor; its trades begin at the first one there is.
+            after = self._cursors.get(symbol, "-1")
+            fills = await self._gateway.trades(symbol, after)
+            strangers = [fill for fill in fills if not await self._take(fill)]
+            differences += [_foreign(fill) for fill in strangers]
+            if fills and not strangers:
+                cursors[symbol] = fills[-1].trade_id
+        if cursors:
+            # After the fills themselves: the journal is written in order, so a cursor never runs ahead of them.
+            await self._journal.append(records.cursor(cursors))
+            self._cursors.update(cursors)
+        return differences
+
+    async def _take(self, fill: Fill) -> bool:
+        if self._manager.book.by_venue_id(fill.venue_order_id) is not None:
+            return self._manager.fill(fill)
+        order = await self._journal.find(venue_order_id=fill.venue_order_id)
+        if order is None:
+            return False
+        self._manager.fill_of(order, fill)
+        return True
+
+    async def _take_baseline(self) -> list[Difference]:
+        balances = await self._gateway.balances()
+        cursors = {}
+        for symbol in self._gateway.instruments:
+            last = await self._gateway.trades(symbol, None)
+            cursors[symbol] = last[-1].trade_id if last else "-1"
+        await self._journal.append(records.baseline(balances, cursors))
+        self._baseline, self._cursors = balances, cursors
+        return []
+
+
+def _foreign(fill: Fill) -> Difference:
+    text = f"{fill.symbol} trade {fill.trade_id}: of order {fill.venue_order_id}, not an order of ours"
+    return Difference("foreign_fill", text)

@@ -1,0 +1,1 @@
+"""Wiring and life cycle: start halted, reconcile, trade, drain, stop."""

@@ -1,0 +1,46 @@
+"""Secrets come from systemd's credentials folder and from nowhere else."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trader.service.settings import SettingsError
+
+VARIABLE = "CREDENTIALS_DIRECTORY"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The venue's key. Not shown by repr."""
+
+    api_key: str = field(repr=False)
+    api_secret: str = field(repr=False)
+
+
+def load_credentials(environment: Mapping[str, str] = os.environ) -> Credentials:
+    """Read `$CREDENTIALS_DIRECTORY/venue`, JSON with api_key and api_secret.
+
+    Raises:
+        SettingsError: absent or malformed; the message never quotes the file.
+    """
+    folder = environment.get(VARIABLE)
+    if not folder:
+        raise SettingsError(
+            f"${VARIABLE} is not set; start the service by systemd with LoadCredential=venue:..."
+        )
+    path = Path(folder) / "venue"
+    try:
+        content = json.loads(path.read_text())
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}; the unit must load the credential 'venue'") from error
+    except ValueError:
+        # Not chained: the cause would quote the file.
+        raise SettingsError(f'{path}: not JSON; expected {{"api_key": ..., "api_secret": ...}}') from None
+    keys = ("api_key", "api_secret")
+    if not isinstance(content, dict) or any(
+        not isinstance(content.get(k), str) or not content[k] for k in keys
+    ):
+        raise SettingsError(f"{path}: api_key and api_secret must be there, as text")
+    return Credentials(content["api_key"], content["api_secret"])

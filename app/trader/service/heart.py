@@ -1,0 +1,35 @@
+"""Proves progress: the loop turns, the strategy's timer turns, the journal's thread does not hang in the disk."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from trader.service.notify import Notifier
+from trader.telemetry.metrics import Metrics
+
+BEAT_SECONDS = 1.0
+
+
+class Heart:
+    """Pets systemd's watchdog while every part has beaten lately.
+
+    Args:
+        stalled: names what does not move although the loop does; empty = all moves.
+    """
+
+    def __init__(self, notifier: Notifier, metrics: Metrics, stalled: Callable[[float], list[str]]) -> None:
+        self._notifier = notifier
+        self._metrics = metrics
+        self._stalled = stalled
+
+    async def run(self) -> None:
+        """Beat until cancelled."""
+        limit = self._notifier.watchdog_seconds
+        beat = min(BEAT_SECONDS, BEAT_SECONDS if limit is None else limit / 2)
+        due = time.monotonic()
+        while True:
+            self._metrics.set("trader_loop_lag_seconds", max(0.0, time.monotonic() - due))
+            if limit is not None and not self._stalled(limit):
+                self._notifier.send(WATCHDOG=1)
+            due = time.monotonic() + beat
+            await asyncio.sleep(beat)

@@ -1,0 +1,113 @@
+"""Turns the strategy's wishes into orders while the gate is open, and pulls our orders back when it closes."""
+
+import asyncio
+import time
+from collections.abc import Coroutine, Sequence
+from decimal import Decimal
+from typing import Any
+
+from trader.model.intents import Cancel, Intent, Place
+from trader.model.orders import ZERO, Order
+from trader.model.values import Fill, Instrument, Quote
+from trader.orders.gate import Gate
+from trader.orders.manager import OrderManager
+from trader.strategy import Strategy
+from trader.telemetry.events import Events
+from trader.telemetry.metrics import Metrics
+
+
+class Trading:
+    """One strategy on one account. It is also the `View` that the strategy looks through."""
+
+    def __init__(
+        self, strategy: Strategy, manager: OrderManager, gate: Gate, metrics: Metrics, events: Events
+    ) -> None:
+        self._strategy = strategy
+        self._manager = manager
+        self._gate = gate
+        self._metrics = metrics
+        self._events = events
+        self._quotes: dict[str, Quote] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._traded = False
+        self.beat = time.monotonic()
+
+    # -- what the strategy sees -----------------------------------------------------------------------------------
+
+    def quote(self, symbol: str) -> Quote | None:
+        return self._quotes.get(symbol)
+
+    def instrument(self, symbol: str) -> Instrument:
+        return self._manager.instruments[symbol]
+
+    def orders(self, symbol: str) -> Sequence[Order]:
+        return [order for order in self._manager.book.live() if order.symbol == symbol]
+
+    def position(self, symbol: str) -> Decimal:
+        return self._manager.book.positions.get(symbol, ZERO)
+
+    # -- what happens ---------------------------------------------------------------------------------------------
+
+    def on_quote(self, quote: Quote) -> None:
+        """Take a new quote."""
+        self._quotes[quote.symbol] = quote
+        self._decide(lambda: self._strategy.on_book(self, quote))
+
+    def on_fill(self, fill: Fill) -> None:
+        """Take a new fill."""
+        self._decide(lambda: self._strategy.on_fill(self, fill))
+
+    async def run(self) -> None:
+        """Call the strategy's timer until cancelled."""
+        interval = self._strategy.interval_seconds
+        due = time.monotonic()
+        while True:
+            self.beat = time.monotonic()
+            # A late beat is not made up for: a burst of orders after a stall would be worse than the gap.
+            due = max(due + interval, self.beat)
+            if self._gate.active:
+                self._traded = True
+                self._decide(lambda: self._strategy.on_timer(self, time.monotonic_ns()))
+            elif self._traded:
+                self.pull()
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+    def pull(self) -> None:
+        """Ask for the cancel of every order that rests at the venue."""
+        for order in self._manager.book.working():
+            self._spawn(self._manager.cancel(order.client_id))
+
+    async def settle(self) -> None:
+        """Wait for every request that is on its way."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks))
+
+    def _decide(self, decide: Any) -> None:
+        if not self._gate.active:
+            return
+        try:
+            intents: list[Intent] = decide()
+        except Exception as error:  # noqa: BLE001 - a strategy may fail in any way, and only trading may end by it
+            self._failed("strategy_failed", error)
+            return
+        for intent in intents:
+            match intent:
+                case Place():
+                    self._spawn(self._manager.place(intent))
+                case Cancel(client_id):
+                    self._spawn(self._manager.cancel(client_id))
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failed("order_path_failed", error)
+
+    def _failed(self, event: str, error: BaseException) -> None:
+        self._metrics.count("trader_errors_total", **{"class": "strategy"})
+        self._events.error(event, error)
+        self._gate.halt("strategy", f"{type(error).__name__}: {error}")

@@ -1,0 +1,1 @@
+"""The venue, through ccxt: requests, streams, and what an answer proves."""

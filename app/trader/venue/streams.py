@@ -1,0 +1,207 @@
+"""The streams, each watched: a watch call of ccxt may end by an error, by a cancelled future, or never.
+
+ccxt signals a message only to a call that is waiting when it arrives. So from the return of one watch call to the next one
+nothing here may suspend: deliveries are plain functions, and the timeout does not make a task of its own.
+"""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from trader.model.values import Fill, OrderReport, Quote
+from trader.venue import parse
+from trader.venue.exchange import user_stream_url
+from trader.venue.gateway import REQUEST_ERRORS
+from trader.venue.parse import OddAnswerError
+
+SUBSCRIBE_SECONDS = 5.0
+IDLE_SECONDS = (
+    5.0  # user events come only with orders; after this the cache is looked at, and the wait goes on
+)
+FIRST_BACKOFF_SECONDS = 0.1
+LONGEST_BACKOFF_SECONDS = 5.0
+
+
+class Stream(StrEnum):
+    QUOTES = "quotes"
+    ORDERS = "orders"
+    FILLS = "fills"
+
+
+@dataclass(frozen=True, slots=True)
+class Handlers:
+    """Where events go; none of these may wait for anything.
+
+    Args:
+        lost: a stream has broken (name, error); what it would have told is missing from now on.
+        back: it is subscribed again; the caller now compares with the venue.
+    """
+
+    quote: Callable[[Quote], None]
+    order: Callable[[OrderReport], None]
+    fill: Callable[[Fill], object]
+    lost: Callable[[Stream, BaseException], None]
+    back: Callable[[Stream], None]
+
+
+class Streams:
+    """Quotes of some symbols, and the account's own order and fill events."""
+
+    def __init__(self, exchange: Any, symbols: list[str], handlers: Handlers, stale_seconds: float) -> None:
+        self._exchange = exchange
+        self._symbols = symbols
+        self._handlers = handlers
+        self._stale_seconds = stale_seconds
+        self._user_url = user_stream_url(exchange)
+        self._heard_ns = dict.fromkeys(Stream, time.monotonic_ns())
+        self._up = {stream: asyncio.Event() for stream in Stream}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin watching."""
+        for stream, session in (
+            (Stream.QUOTES, self._quotes),
+            (Stream.ORDERS, self._orders),
+            (Stream.FILLS, self._fills),
+        ):
+            self._tasks.append(asyncio.create_task(self._supervise(stream, session), name=f"stream {stream}"))
+
+    async def ready(self) -> None:
+        """Wait until each stream has been subscribed or has brought data."""
+        for event in self._up.values():
+            await event.wait()
+
+    def up(self, stream: Stream) -> bool:
+        return self._up[stream].is_set()
+
+    def age_seconds(self, stream: Stream) -> float:
+        """Time since the stream last brought data."""
+        return (time.monotonic_ns() - self._heard_ns[stream]) / 1e9
+
+    async def reset_user(self) -> None:
+        """Close the account's connection, because it stays silent where it should have spoken; it is opened again."""
+        client = self._exchange.clients.get(self._user_url)
+        if client is not None:
+            await _close(client)
+
+    async def stop(self) -> None:
+        """Stop watching."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _supervise(self, stream: Stream, session: Callable[[], Awaitable[None]]) -> None:
+        backoff = FIRST_BACKOFF_SECONDS
+        while True:
+            try:
+                await session()
+            except asyncio.CancelledError as error:
+                # ccxt cancels its futures when a connection closes; that is not somebody cancelling this task.
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise
+                self._lost(stream, ConnectionError(str(error) or "connection closed"))
+            except (TimeoutError, *REQUEST_ERRORS) as error:
+                self._lost(stream, error)
+            if self.age_seconds(stream) < LONGEST_BACKOFF_SECONDS:
+                backoff = FIRST_BACKOFF_SECONDS
+            await asyncio.sleep(random.uniform(backoff / 2, backoff))  # noqa: S311
+            backoff = min(2 * backoff, LONGEST_BACKOFF_SECONDS)
+
+    def _lost(self, stream: Stream, error: BaseException) -> None:
+        self._up[stream].clear()
+        self._handlers.lost(stream, error)
+
+    def _heard(self, stream: Stream) -> None:
+        self._heard_ns[stream] = time.monotonic_ns()
+
+    def _is_up(self, stream: Stream) -> None:
+        if not self._up[stream].is_set():
+            self._heard(stream)
+            self._up[stream].set()
+            self._handlers.back(stream)
+
+    async def _quotes(self) -> None:
+        try:
+            while True:
+                async with asyncio.timeout(self._stale_seconds):
+                    tickers = await self._exchange.watch_bids_asks(self._symbols)
+                self._is_up(Stream.QUOTES)
+                self._heard(Stream.QUOTES)
+                for ticker in tickers.values():
+                    quote = parse.quote(ticker, self._heard_ns[Stream.QUOTES])
+                    if quote is not None:
+                        self._handlers.quote(quote)
+        finally:
+            for url, client in list(self._exchange.clients.items()):
+                if url != self._user_url:
+                    await self._forget(url, client)
+
+    async def _orders(self) -> None:
+        def deliver(order: dict[str, Any]) -> None:
+            with contextlib.suppress(
+                OddAnswerError
+            ):  # reconciliation finds what an odd event would have told
+                self._handlers.order(parse.order_report(order))
+
+        await self._user(Stream.ORDERS, self._exchange.watch_orders, lambda: self._exchange.orders, deliver)
+
+    async def _fills(self) -> None:
+        def deliver(trade: dict[str, Any]) -> None:
+            with contextlib.suppress(OddAnswerError):
+                self._handlers.fill(parse.fill(trade))
+
+        await self._user(
+            Stream.FILLS, self._exchange.watch_my_trades, lambda: self._exchange.myTrades, deliver
+        )
+
+    async def _user(
+        self,
+        stream: Stream,
+        watch: Callable[[], Awaitable[list[dict[str, Any]]]],
+        cache: Callable[[], Any],
+        deliver: Callable[[dict[str, Any]], None],
+    ) -> None:
+        client = None
+        try:
+            # A subscription that hangs would be taken for a good one by every later watch call, so it has its own timeout.
+            async with asyncio.timeout(SUBSCRIBE_SECONDS):
+                client = self._exchange.client(self._user_url)
+                await self._exchange.authenticate({"type": "spot"})
+            self._is_up(stream)
+            while True:
+                try:
+                    async with asyncio.timeout(IDLE_SECONDS):
+                        items = await watch()
+                    self._heard(stream)
+                except TimeoutError:
+                    items = _unread(cache())
+                for item in items:
+                    deliver(item)
+        finally:
+            await self._forget(self._user_url, client)
+
+    async def _forget(self, url: str, client: Any) -> None:
+        """Drop a connection that this session used, unless another session has opened a new one since."""
+        if client is not None and self._exchange.clients.get(url) is client:
+            del self._exchange.clients[url]
+            await _close(client)
+
+
+def _unread(cache: Any) -> list[dict[str, Any]]:
+    """Updates that arrived while nobody waited."""
+    if not cache:
+        return []
+    count = cache.getLimit(None, None) or 0
+    return list(cache)[-count:] if count else []
+
+
+async def _close(client: Any) -> None:
+    with contextlib.suppress(TimeoutError, *REQUEST_ERRORS):
+        async with asyncio.timeout(1.0):
+            await client.close()
