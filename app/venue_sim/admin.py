@@ -1,4 +1,6 @@
-"""The admin port: reads the record and the accounts, sets faults. Plain HTTP, for loopback or the lab's own network.
+"""The admin port: reads the record and the accounts, sets faults.
+
+Plain HTTP without a password: for loopback or the lab's own network only.
 
 GET    /health                                       {"status": "ok", ...}
 GET    /record?after=SEQ&limit=N                     JSON lines of the record with a higher `seq`

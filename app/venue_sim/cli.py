@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ from venue_sim.server import StartError, VenueServer
 
 BAD_INPUT = 2
 
-_HELP = """An exchange in one process, for testing trading software: Binance spot over REST and WebSocket, with TLS.
+_HELP = """An exchange in one process, to test trading software: Binance spot, REST and WebSocket, with TLS.
 
 \b
 It keeps accounts, matches orders by price and time, makes a market of its own, writes
@@ -93,6 +94,13 @@ def _fail(message: str) -> NoReturn:
     sys.exit(BAD_INPUT)
 
 
+def _calm_the_collector() -> None:
+    """Keep full garbage collections away: they walk every order kept, and clients would see the pause."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 1_000)
+
+
 async def _serve(config: Config, accounts: list[Account]) -> int:
     server = VenueServer(config, accounts)
     stop = asyncio.Event()
@@ -100,6 +108,7 @@ async def _serve(config: Config, accounts: list[Account]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await server.start()
+    _calm_the_collector()
     ready = {"event": "ready", "api_port": server.api_port, "admin_port": server.admin_port}
     click.echo(orjson.dumps(ready).decode())
     notify("READY=1")
@@ -110,7 +119,10 @@ async def _serve(config: Config, accounts: list[Account]) -> int:
     failure = failing.result() if failing.done() else None
     failing.cancel()
     stopping.cancel()
-    await server.stop()
+    try:
+        await server.stop()
+    except RecordError as error:
+        failure = failure or error
     if failure is not None:
         click.echo(f"venue-sim: stopped: {failure}", err=True)
         return 1

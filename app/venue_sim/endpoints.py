@@ -1,4 +1,4 @@
-"""What clients can ask, whichever way they ask it: every operation with its name, parameters, weight and security.
+"""What clients can ask: every operation with its name, parameters, weight and security.
 
 The names are those of the venue's WebSocket API; faults and the record use them for REST too.
 """
@@ -28,8 +28,8 @@ class Endpoint:
         rest: method and path, None when there is only the WebSocket API.
         parameters: names that it reads.
         weight: request weight, or a function of the parameters.
-        signed: the handler when the request must be signed (venue, account, parameters, time in ms -> result).
-        public: the handler when it need not (venue, parameters, time in ms -> result).
+        signed: the handler of a signed request (venue, account, parameters, time in ms -> result).
+        public: the handler of any other (venue, parameters, time in ms -> result).
         places_order: counted against the account's order limits.
     """
 
@@ -145,7 +145,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("ping", ("GET", "/api/v3/ping"), _names(), 1, public=_ping),
     Endpoint("time", ("GET", "/api/v3/time"), _names(), 1, public=_time),
     Endpoint("exchangeInfo", ("GET", "/api/v3/exchangeInfo"), _INFO, 20, public=_exchange_info),
-    Endpoint("depth", ("GET", "/api/v3/depth"), _names("symbol limit symbolStatus"), _depth_weight, public=_depth),
+    Endpoint(
+        "depth", ("GET", "/api/v3/depth"), _names("symbol limit symbolStatus"), _depth_weight, public=_depth
+    ),
     Endpoint("trades.recent", ("GET", "/api/v3/trades"), _names("symbol limit"), 25, public=_trades),
     Endpoint(
         "ticker.24hr", ("GET", "/api/v3/ticker/24hr"), _TICKER, _with_symbol(2, 80),
@@ -161,14 +163,18 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint("order.place", ("POST", "/api/v3/order"), _ORDER, 1, signed=trading.place, places_order=True),
     Endpoint(
-        "order.test", ("POST", "/api/v3/order/test"), _ORDER | {"computeCommissionRates"}, 1, signed=trading.test
+        "order.test", ("POST", "/api/v3/order/test"), _ORDER | {"computeCommissionRates"}, 1,
+        signed=trading.test,
     ),
     Endpoint("order.status", ("GET", "/api/v3/order"), _ONE_ORDER, 4, signed=trading.status),
     Endpoint(
-        "order.cancel", ("DELETE", "/api/v3/order"), _ONE_ORDER | {"newClientOrderId", "cancelRestrictions"}, 1,
-        signed=trading.cancel,
+        "order.cancel", ("DELETE", "/api/v3/order"),
+        _ONE_ORDER | {"newClientOrderId", "cancelRestrictions"}, 1, signed=trading.cancel,
     ),
-    Endpoint("openOrders.cancelAll", ("DELETE", "/api/v3/openOrders"), _names("symbol"), 1, signed=trading.cancel_all),
+    Endpoint(
+        "openOrders.cancelAll", ("DELETE", "/api/v3/openOrders"), _names("symbol"), 1,
+        signed=trading.cancel_all,
+    ),
     Endpoint(
         "openOrders.status", ("GET", "/api/v3/openOrders"), _names("symbol"), _with_symbol(6, 80),
         signed=trading.open_orders,
@@ -181,7 +187,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "myTrades", ("GET", "/api/v3/myTrades"), _names("symbol orderId startTime endTime fromId limit"),
         lambda parameters: 5 if parameters.get("orderId") else 20, signed=trading.my_trades,
     ),
-    Endpoint("account.status", ("GET", "/api/v3/account"), _names("omitZeroBalances"), 20, signed=trading.account),
+    Endpoint(
+        "account.status", ("GET", "/api/v3/account"), _names("omitZeroBalances"), 20, signed=trading.account
+    ),
 )  # fmt: skip
 
 BY_NAME = {endpoint.name: endpoint for endpoint in ENDPOINTS}

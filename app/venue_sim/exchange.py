@@ -1,7 +1,7 @@
 """The venue's heart: accounts, symbols, orders and the money that moves between them.
 
-It is synchronous and takes the time as an argument, so that tests can drive it without a server. Everything that
-happens is told to the sinks (the record, the streams) at the moment it happens.
+It is synchronous and takes the time as an argument, so that tests can drive it without a server. Everything
+that happens is told to the sinks (the record, the streams) at the moment it happens.
 """
 
 from __future__ import annotations

@@ -41,9 +41,9 @@ class Fault:
         fault_id: given by the emulator.
         name: chosen by who sets it, for the record.
         kind: "latency" waits, "error" answers with `code`, "hang" never answers.
-        account, endpoint: whom it hits; None is everyone or everything. Endpoints are named as in endpoints.py.
+        account, endpoint: whom it hits; None is everyone or everything. Endpoints: see endpoints.py.
         share: of the matching requests, 0..1.
-        stage: "before" the venue has acted on the request or "after" it (the order is live, the client does not know).
+        stage: "before" the venue acts on the request, or "after" (the order is live, nobody was told).
         latency_ms, code, http_status: what the kind needs.
         ends_monotonic_ns: when it is over.
     """

@@ -1,7 +1,8 @@
-"""The background flow: a market that lives by itself, from a seeded generator, and stays near its start for hours.
+"""The background flow: a market that lives by itself, seeded, and stays near its start for hours.
 
-A fair price walks in whole ticks, pulled back to the start and never outside its band. House orders are placed around
-it, old or far ones are cancelled, and small market orders take from either side (and so fill clients' quotes).
+A fair price walks in whole ticks, pulled back to the start and never outside its band. House orders are
+placed around it, old or far ones are cancelled, and small market orders take from both sides (and so
+fill clients' quotes).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The front door: every request, REST or WebSocket, passes here.
 
-It counts the weight, finds the account, lets faults act, checks time and signature, runs the operation and records what
-came and what was answered.
+It counts the weight, finds the account, lets faults act, checks time and signature, runs the operation and
+records what came and what was answered.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Request weight per address and minute, and orders per account: counted, reported in headers, refused when used up."""
+"""Request weight per address and minute, orders per account: counted, reported, refused when used up."""
 
 from __future__ import annotations
 

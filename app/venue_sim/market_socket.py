@@ -97,7 +97,7 @@ async def serve(
         names = "/".join(parse_qs(query).get("streams", [])).split("/")
     else:
         names = unquote(path.removeprefix("/ws")).split("/")
-    # Clients tell their connections apart by a path of their own ("/ws/0"): only names of streams are subscribed.
+    # Clients tell their connections apart by a path of their own ("/ws/0"): only stream names are subscribed.
     connection.subscribe([name for name in names if "@" in name])
     try:
         async for message in socket:

@@ -121,9 +121,9 @@ class Trade:
 class Account:
     """An account with its credentials, money, orders and fills.
 
-    The house account of the background flow has `is_house` set: it may go below zero, so that its balance is the exact
-    counterpart of what the real accounts gained or lost. Closed orders and fills beyond `history` are forgotten here;
-    the record keeps them.
+    The house account of the background flow has `is_house` set: it may go below zero, so that its balance is
+    the exact counterpart of what the real accounts gained or lost. Closed orders and fills beyond `history` are
+    forgotten here; the record keeps them.
     """
 
     name: str

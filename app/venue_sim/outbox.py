@@ -1,4 +1,4 @@
-"""What a WebSocket connection still has to send: filled without waiting, emptied in order by a task of its own."""
+"""What a WebSocket connection still has to send: filled without waiting, emptied in order by its own task."""
 
 from __future__ import annotations
 

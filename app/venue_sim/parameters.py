@@ -1,4 +1,4 @@
-"""The parameters of a request: which are known, how each must look, and the venue's refusal for each way to be wrong."""
+"""The parameters of a request: how each must look, and the venue's refusal for each way to be wrong."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Parameters(dict[str, str]):
         return None if value is None else int(value)
 
     def limit(self, default: int, highest: int) -> int:
-        """The `limit` parameter: absent or zero means the default, more than the highest means the highest."""
+        """The `limit` parameter: absent or zero is the default, more than the highest is the highest."""
         return min(self.integer("limit") or default, highest)
 
     def choice(self, name: str, code: int, message: str, *allowed: str) -> str | None:

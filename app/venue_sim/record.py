@@ -1,21 +1,21 @@
-"""The record: an append-only file of every request, order event, fill and balance, which others check against.
+"""The record: an append-only file of every request, order event, fill and balance. Others check against it.
 
-One JSON object a line, each with `seq` (rising by one, over restarts too), `kind` and `wall_ns` (UTC, nanoseconds).
+One JSON object a line, each with `seq` (rising by one, over restarts too), `kind` and `wall_ns` (UTC, in ns).
 
 kind      fields
 start     version, seed, symbols
-request   request_id, arrival_monotonic_ns, arrival_wall_ns, done_monotonic_ns, peer, transport (rest | ws), endpoint,
-          account, params (without apiKey and signature), http_status, code (0: success), fault (id or null), outcome
-          (answered | hang | disconnected); http_status and code are null when nothing was answered
-order     request_id (of the request that caused it; null for a fill by the background flow), event (NEW, TRADE,
-          CANCELED, EXPIRED) and the order as it is after the event
+request   request_id, arrival_monotonic_ns, arrival_wall_ns, done_monotonic_ns, peer, transport (rest | ws),
+          endpoint, account, params (without apiKey and signature), http_status, code (0: success), fault (id
+          or null), outcome (answered | hang); http_status and code are null when nothing was answered
+order     request_id (of the request that caused it, also of another account's; null for a fill by the
+          background flow), event (NEW, TRADE, CANCELED, EXPIRED) and the order as it is after the event
 fill      request_id, account, order_id, client_order_id, trade_id, price, quantity, ... maker
 balances  account, and the absolute free and locked amounts of the assets that changed
 fault     action (set | ended | removed) and the fault
 stop      an orderly stop
 
-Lines are gathered in memory and written every `FLUSH_SECONDS`: an orderly stop loses nothing, a SIGKILL of the emulator
-at most that much.
+Lines are gathered in memory and written every `FLUSH_SECONDS`: an orderly stop loses nothing, a SIGKILL of
+the emulator at most that much. What one request caused is written together or not at all.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ import orjson
 from venue_sim.exchange import Market, OrderEvent
 from venue_sim.model import Account, Trade, money
 
-FLUSH_SECONDS = 0.05
+FLUSH_SECONDS = 0.01
 _INDEX_EVERY = 500
 
 
@@ -108,14 +108,19 @@ class Record:
             chunks.append(chunk)
             self._advance(len(chunk), first + number + 1)
         data = memoryview(b"".join(chunks))
-        while data:
-            data = data[os.write(self._file, data) :]
+        try:
+            while data:
+                data = data[os.write(self._file, data) :]
+        except OSError as error:
+            raise RecordError(f"record: cannot write {self.path}: {error.strerror}") from None
 
     def close(self) -> None:
         """Write the rest and make it durable."""
-        self.flush()
-        os.fsync(self._file)
-        os.close(self._file)
+        try:
+            self.flush()
+            os.fsync(self._file)
+        finally:
+            os.close(self._file)
 
     def read(self, after: int, limit: int) -> bytes:
         """Entries with `seq` greater than `after`, at most `limit`, as JSON lines."""
@@ -159,6 +164,8 @@ class Record:
         }
         if event.cancel_id is not None:
             entry["cancel_id"] = event.cancel_id
+        if order.extra:
+            entry["tags"] = order.extra
         fill = event.fill
         if fill is not None:
             entry["trade_id"] = fill.trade_id

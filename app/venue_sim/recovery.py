@@ -1,7 +1,7 @@
 """After a restart: the venue goes on from its own record, as a real one does.
 
-Order and trade ids go on, balances, orders and fills are those of the last entries, and open orders stand in the book
-in their old order. Only the house's orders are new.
+Order and trade ids go on, balances, orders and fills are those of the last entries (the accounts file counts
+only for assets that never changed), and open orders stand in the book in their old order. The house starts anew.
 """
 
 from __future__ import annotations
@@ -39,14 +39,11 @@ class Recovery:
         elif kind in ("order", "fill") and entry["symbol"] in exchange.markets:
             (self._order if kind == "order" else self._fill)(account, entry)
 
-    def finish(self, _now_ms: int) -> None:
-        """Put the open orders back into the books, oldest first.
-
-        House trades are not recorded, so order ids leave room for what the house may have used.
-        """
-        for account in self._exchange.accounts.values():
-            for order in sorted(account.open_orders.values(), key=lambda order: order.order_id):
-                self._exchange.markets[order.rules.symbol].book.add(order)
+    def finish(self) -> None:
+        """Put the open orders back into the books, oldest first."""
+        still_open = [o for account in self._exchange.accounts.values() for o in account.open_orders.values()]
+        for order in sorted(still_open, key=lambda order: order.order_id):
+            self._exchange.markets[order.rules.symbol].book.add(order)
 
     def _order(self, account: Account, entry: dict[str, Any]) -> None:
         order = account.orders.get(entry["order_id"])
@@ -64,6 +61,7 @@ class Recovery:
                 quote_quantity=Decimal(entry["quote_quantity"]),
                 created_ms=entry["created_ms"],
                 updated_ms=entry["time_ms"],
+                extra=entry.get("tags"),
             )
             account.remember(order)
         order.executed = Decimal(entry["executed"])

@@ -9,9 +9,9 @@ from urllib.parse import parse_qsl
 import orjson
 from aiohttp import web
 
+from venue_sim.auth import rest_payload
 from venue_sim.endpoints import BY_ROUTE
 from venue_sim.errors import VenueError
-from venue_sim.auth import rest_payload
 from venue_sim.front import Call, Front, Reply
 from venue_sim.parameters import Parameters
 from venue_sim.stamps import arrival_ns, peer_address
@@ -64,7 +64,7 @@ class Rest:
         return _response(reply)
 
     async def _stay_silent(self, request: web.BaseRequest, reply: Reply) -> None:
-        """Hold the connection open without an answer until the fault ends or the client goes away, then drop it."""
+        """Hold the connection open, unanswered, until the fault ends or the client goes; then drop it."""
         fault = reply.hang
         assert fault is not None
         while request.transport is not None and not request.transport.is_closing():

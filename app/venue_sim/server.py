@@ -79,7 +79,7 @@ class VenueServer:
         self._tasks: list[asyncio.Task[None]] = []
         self._runners: list[web.BaseRunner] = []
         self.exchange.sinks += [self.record, self._user_streams, self._market_streams]
-        recovery.finish(now_ms)
+        recovery.finish()
 
     async def start(self) -> None:
         """Open the ports and let the market begin.

@@ -131,8 +131,8 @@ def my_trades(venue: Venue, account: Account, parameters: Parameters, _now_ms: i
 
 def account(venue: Venue, held: Account, parameters: Parameters, _now_ms: int) -> Any:
     """Balances and permissions."""
-    omit_zero = parameters.choice("omitZeroBalances", -1130, "Data sent for parameter 'omitZeroBalances' is not valid.",
-                                  "true", "false")  # fmt: skip
+    invalid = "Data sent for parameter 'omitZeroBalances' is not valid."
+    omit_zero = parameters.choice("omitZeroBalances", -1130, invalid, "true", "false")
     exchange = venue.exchange
     return dialect.account(held, exchange.maker_fee, exchange.taker_fee, omit_zero == "true")
 

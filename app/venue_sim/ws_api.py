@@ -1,4 +1,4 @@
-"""The WebSocket API (/ws-api/v3): requests and answers as JSON frames, and user data streams on the same connection."""
+"""The WebSocket API (/ws-api/v3): requests, answers and user data streams on one connection."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class WsApiConnection:
         self._waiting: set[asyncio.Task[None]] = set()
 
     def handle(self, text: str) -> None:
-        """Serve one frame; one that a fault hits is served by a task, so that those after it are not held up."""
+        """Serve one frame; one that a fault hits gets a task, so that those after it are not held up."""
         arrived_ns = arrival_ns(self._request)
         request_id: Any = None
         try:

@@ -1,7 +1,7 @@
 """The emulator for tests: real TLS with a throw-away CA, a thread of its own, any number of them at once.
 
-Names under `venue.test` lead to this machine: inside the test process because `resolve_test_names` says so, in programs
-that a test starts because of `RunningVenue.command_prefix`.
+Names under `venue.test` lead to this machine: inside the test process because `resolve_test_names` says so,
+in programs that a test starts because of `RunningVenue.command_prefix`.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def make_certificates(folder: Path) -> Certificates:
 
 
 def resolve_test_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every name under `venue.test` lead to 127.0.0.1 in this process, for asyncio, uvloop and plain sockets."""
+    """Let every name under `venue.test` lead to 127.0.0.1 in this process, with asyncio and uvloop."""
     real_socket, real_aiohttp = socket.getaddrinfo, ThreadedResolver.resolve
 
     def here(host: Any) -> Any:
@@ -320,7 +320,7 @@ class RunningVenue:
             after = lines[-1]["seq"]
 
     def command_prefix(self) -> list[str]:
-        """Words to put before a command, so that in it, and only in it, names under `venue.test` lead here."""
+        """Words to put before a command, so that in it and only in it names under `venue.test` lead here."""
         hosts = self.folder / "hosts"
         names = " ".join([DOMAIN, *(f"{name}.{DOMAIN}" for name in ("api", "stream", "ws-api"))])
         hosts.write_text(f"{Path('/etc/hosts').read_text()}\n127.0.0.1 {names}\n")

@@ -79,7 +79,7 @@ class BookSide:
 class OrderBook:
     """Bids and asks of one symbol.
 
-    `update_id` rises by one with every change of a level; `changed` holds the levels touched since `drain_changes`,
+    `update_id` rises by one with every change of a level; `drain_changes` tells which levels were touched,
     from which the depth stream is made.
     """
 
@@ -149,7 +149,7 @@ class OrderBook:
         return filled, spent
 
     def quantity_for(self, side: str, quote: Decimal, step: Decimal) -> Decimal:
-        """Quantity in whole steps that `quote` of the quote asset buys (or that must be sold to receive it)."""
+        """Quantity in whole steps that `quote` of the quote asset buys (or that is sold to receive it)."""
         quantity = ZERO
         makers = self.opposite(side)
         for price in makers.prices():
