@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from trader import __version__
-from trader.service.settings import SettingsError, load_settings
+from trader.service.settings import SettingsError, check_files, load_settings
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -53,6 +53,7 @@ def run(config: Path) -> None:
 
     async def live() -> int:
         settings = load_settings(config)
+        check_files(settings)
         credentials = load_credentials()
         release = running_release()
         events = Events(host=settings.host, release=release.id)

@@ -1,4 +1,4 @@
-"""The durable record of intents and events on a host: append-only, hash-chained, written by one thread with group commit."""
+"""The durable record of intents and events on a host: append-only, hash-chained, with group commit."""
 
 from trader.journal.journal import Journal, Snapshot
 from trader.journal.records import Record

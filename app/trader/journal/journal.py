@@ -50,7 +50,8 @@ class Journal:
         """Lock and open; the first sequence numbers are reserved before this returns.
 
         Raises:
-            JournalError: in use, damaged, of another host or account, or of a later epoch than the settings say.
+            JournalError: in use, damaged, of another host or account, or of a later epoch than the
+            settings say.
         """
         lock = storage.lock(path)
         try:
@@ -119,7 +120,7 @@ class Journal:
         self.append(Record(Kind.RESERVED, {"below": below})).add_done_callback(durable)
 
     def append(self, record: Record) -> "asyncio.Future[None]":
-        """Queue one event; await the future to know that it is durable (JournalError when it never will be)."""
+        """Queue one event; await the future to know that it is durable (or never will be: JournalError)."""
         assert self._writer is not None, "start() comes first"
         return self._writer.submit(record)
 
@@ -146,7 +147,9 @@ class Journal:
             orders=_orders(connection, f"state NOT IN ({finals})", ()),
             baseline={asset: Decimal(baseline) for asset, baseline, _ in balances} if taken else None,
             changes={asset: Decimal(changes) for asset, _, changes in balances},
-            positions={s: Decimal(q) for s, q in storage.query(connection, "SELECT symbol, quantity FROM positions")},
+            positions={
+                s: Decimal(q) for s, q in storage.query(connection, "SELECT symbol, quantity FROM positions")
+            },
             cursors=dict(storage.query(connection, "SELECT symbol, trade_id FROM cursors")),
         )
 
@@ -163,7 +166,10 @@ class Journal:
             error = self._writer.error
         if error is None:
             # A busy reader (a backup) may keep the WAL; that is no loss, so the answer is not looked at.
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            try:
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            except apsw.Error as failure:
+                error = JournalError(f"{self._path}: {failure}; check the disk")
         self._connection.close(True)
         os.close(self._lock)
         if error is not None:

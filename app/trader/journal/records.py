@@ -42,7 +42,7 @@ class Record:
 
 
 def link(previous: bytes, sequence: int, at_ns: int, kind: str, payload: bytes) -> bytes:
-    """The hash that chains an event to the one before it: SHA-256 over both and the event's place, time and kind."""
+    """Chain an event to the one before it: SHA-256 over that one's hash and all of this one."""
     head = f"{sequence}|{at_ns}|{kind}|".encode()
     return hashlib.sha256(previous + head + payload).digest()
 

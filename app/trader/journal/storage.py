@@ -12,26 +12,26 @@ from trader.journal.records import Kind, Record, link
 
 SCHEMA_VERSION = "1"
 GENESIS = b"\0" * 32
-# SQLite before 3.51.3 can corrupt a WAL when a backup checkpoints at the moment of a commit (sqlite.org/wal.html#walresetbug).
+# SQLite before 3.51.3 can corrupt a WAL when a backup checkpoints at the moment of a commit
+# (sqlite.org/wal.html#walresetbug).
 MINIMUM_SQLITE = (3, 51, 3)
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS events (
-  seq INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, kind TEXT NOT NULL, body BLOB NOT NULL, hash BLOB NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS orders (
-  client_id TEXT PRIMARY KEY, symbol TEXT NOT NULL, side TEXT NOT NULL, kind TEXT NOT NULL, quantity TEXT NOT NULL,
-  price TEXT, created_ns INTEGER NOT NULL, state TEXT NOT NULL, venue_order_id TEXT, reason TEXT NOT NULL) STRICT;
-CREATE INDEX IF NOT EXISTS orders_live ON orders (state) WHERE state NOT IN ('filled', 'canceled', 'rejected', 'expired');
-CREATE INDEX IF NOT EXISTS orders_venue ON orders (venue_order_id);
-CREATE TABLE IF NOT EXISTS fills (
-  symbol TEXT NOT NULL, trade_id TEXT NOT NULL, client_id TEXT NOT NULL, side TEXT NOT NULL, quantity TEXT NOT NULL,
-  price TEXT NOT NULL, fee TEXT NOT NULL, fee_asset TEXT, at_ms INTEGER NOT NULL,
-  PRIMARY KEY (symbol, trade_id, client_id)) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS fills_order ON fills (client_id);
-CREATE TABLE IF NOT EXISTS balances (asset TEXT PRIMARY KEY, baseline TEXT NOT NULL, changes TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS positions (symbol TEXT PRIMARY KEY, quantity TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS cursors (symbol TEXT PRIMARY KEY, trade_id TEXT NOT NULL) STRICT;
+  seq INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, kind TEXT NOT NULL, body BLOB NOT NULL, hash BLOB NOT
+  NULL) STRICT; CREATE TABLE IF NOT EXISTS orders ( client_id TEXT PRIMARY KEY, symbol TEXT NOT NULL, side
+  TEXT NOT NULL, kind TEXT NOT NULL, quantity TEXT NOT NULL, price TEXT, created_ns INTEGER NOT NULL,
+  state TEXT NOT NULL, venue_order_id TEXT, reason TEXT NOT NULL) STRICT; CREATE INDEX IF NOT EXISTS
+  orders_live ON orders (state) WHERE state NOT IN ('filled', 'canceled', 'rejected', 'expired'); CREATE
+  INDEX IF NOT EXISTS orders_venue ON orders (venue_order_id); CREATE TABLE IF NOT EXISTS fills ( symbol
+  TEXT NOT NULL, trade_id TEXT NOT NULL, client_id TEXT NOT NULL, side TEXT NOT NULL, quantity TEXT NOT
+  NULL, price TEXT NOT NULL, fee TEXT NOT NULL, fee_asset TEXT, at_ms INTEGER NOT NULL, PRIMARY KEY
+  (symbol, trade_id, client_id)) STRICT, WITHOUT ROWID; CREATE INDEX IF NOT EXISTS fills_order ON fills
+  (client_id); CREATE TABLE IF NOT EXISTS balances (asset TEXT PRIMARY KEY, baseline TEXT NOT NULL,
+  changes TEXT NOT NULL) STRICT; CREATE TABLE IF NOT EXISTS positions (symbol TEXT PRIMARY KEY, quantity
+  TEXT NOT NULL) STRICT; CREATE TABLE IF NOT EXISTS cursors (symbol TEXT PRIMARY KEY, trade_id TEXT NOT
+  NULL) STRICT;
 """
 
 
@@ -118,7 +118,7 @@ def tail(connection: apsw.Connection) -> tuple[int, bytes]:
 
 
 def verify_tail(connection: apsw.Connection, path: Path, depth: int = 200) -> None:
-    """Recompute the last links of the chain, so that a cut or edited end is seen before anything is added to it.
+    """Recompute the last links of the chain: a cut or edited end is seen before anything is added to it.
 
     Raises:
         JournalError: a link does not hold.
@@ -155,14 +155,14 @@ def fold(connection: apsw.Connection, record: Record) -> None:
     match record.kind:
         case Kind.INTENT:
             connection.execute(
-                "INSERT INTO orders VALUES (:client_id, :symbol, :side, :kind, :quantity, :price, :created_ns,"
-                " 'pending', NULL, '')",
+                "INSERT INTO orders VALUES (:client_id, :symbol, :side, :kind, :quantity, :price,"
+                " :created_ns, 'pending', NULL, '')",
                 body,
             )
         case Kind.STATE:
             connection.execute(
-                "UPDATE orders SET state = :state, venue_order_id = coalesce(venue_order_id, :venue_order_id),"
-                " reason = :reason WHERE client_id = :client_id",
+                "UPDATE orders SET state = :state, reason = :reason,"
+                " venue_order_id = coalesce(venue_order_id, :venue_order_id) WHERE client_id = :client_id",
                 body,
             )
         case Kind.FILL:
@@ -190,7 +190,8 @@ def _fold_cursors(connection: apsw.Connection, cursors: dict[str, str]) -> None:
 
 def _fold_fill(connection: apsw.Connection, body: dict[str, object]) -> None:
     connection.execute(
-        "INSERT OR IGNORE INTO fills VALUES (:symbol, :trade_id, :client_id, :side, :quantity, :price, :fee, :fee_asset, :at_ms)",
+        "INSERT OR IGNORE INTO fills VALUES"
+        " (:symbol, :trade_id, :client_id, :side, :quantity, :price, :fee, :fee_asset, :at_ms)",
         body,
     )
     if connection.changes() == 0:
@@ -201,7 +202,8 @@ def _fold_fill(connection: apsw.Connection, body: dict[str, object]) -> None:
         row = connection.execute("SELECT changes FROM balances WHERE asset = ?", (asset,)).fetchone()
         known = Decimal(0) if row is None else Decimal(row[0])
         connection.execute(
-            "INSERT INTO balances VALUES (?, '0', ?) ON CONFLICT (asset) DO UPDATE SET changes = excluded.changes",
+            "INSERT INTO balances VALUES (?, '0', ?)"
+            " ON CONFLICT (asset) DO UPDATE SET changes = excluded.changes",
             (asset, str(known + Decimal(amount))),
         )
     row = connection.execute("SELECT quantity FROM positions WHERE symbol = ?", (body["symbol"],)).fetchone()

@@ -1,4 +1,4 @@
-"""One thread owns the database: it takes what has queued up, writes it in one transaction, and waits for one fsync.
+"""One thread owns the database: it writes what has queued up in one transaction, with one fsync.
 
 The event loop is never blocked by a disk, and intents that arrive together share the price of being durable.
 """
@@ -61,7 +61,8 @@ class Writer(threading.Thread):
             JournalError: writing has failed, now or before.
         """
         future = self._loop.create_future()
-        # Most callers of a state or fill record do not wait for it; its failure reaches everybody through `failed`.
+        # Most callers of a state or fill record do not wait for it; its failure reaches everybody through
+        # `failed`.
         future.add_done_callback(_retrieve)
         if self._error is not None:
             future.set_exception(self._error)

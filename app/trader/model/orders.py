@@ -76,7 +76,7 @@ class Order:
 
 
 def asset_changes(fill: Fill, base: str, quote: str) -> dict[str, Decimal]:
-    """What a fill does to the balances, in units of each asset: base, quote and the fee's asset (which may be a third)."""
+    """What a fill does to the balances, in units of each asset: base, quote, and the fee's asset."""
     changes = {base: fill.side.sign * fill.quantity, quote: -fill.side.sign * fill.quantity * fill.price}
     if fill.fee_asset is not None:
         changes[fill.fee_asset] = changes.get(fill.fee_asset, ZERO) - fill.fee

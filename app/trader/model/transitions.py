@@ -1,8 +1,8 @@
 """The life of an order: ten states and one explicit, monotone table.
 
-What the table does not name does not happen. A late message (an acknowledgement after the stream has closed the order) leaves
-the state alone, so nothing that is closed can come alive again; the only way on from a final state is the venue correcting
-CANCELED or EXPIRED to FILLED, when the cancel lost its race.
+What the table does not name does not happen. A late message (an acknowledgement after the stream has
+closed the order) leaves the state alone, so nothing that is closed can come alive again; the only way on
+from a final state is the venue correcting CANCELED or EXPIRED to FILLED, when the cancel lost its race.
 """
 
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""The path of an order: gate, journal, wire, answer. Each step is a small function; nothing is ever sent twice."""
+"""The path of an order: gate, journal, wire, answer. Small steps, and nothing is ever sent twice."""
 
 import time
 from collections.abc import Callable
@@ -57,13 +57,14 @@ class OrderManager:
                 order.unknown_since_ns = time.time_ns()
                 self._move(order, Signal.LOST)
 
-    # -- a new order ----------------------------------------------------------------------------------------------
+    # -- a new order
 
     async def place(self, intent: Place) -> Order | None:
         """Bring one new order to the venue.
 
         Returns:
-            The order, in the state that the answer proved; None when it did not pass the gate or could not be made durable.
+            The order, in the state that the answer proved; None when it did not pass the gate or could
+            not be made durable.
         """
         order = self._admit(intent)
         if order is None or not await self._make_durable(order):
@@ -146,7 +147,7 @@ class OrderManager:
         if placement.error is not None:
             self._events.error(event, placement.error, client_id=order.client_id)
 
-    # -- a cancel -------------------------------------------------------------------------------------------------
+    # -- a cancel
 
     async def cancel(self, client_id: str) -> None:
         """Ask for a cancel, once. It is a request: only the venue's word makes it final."""
@@ -167,7 +168,7 @@ class OrderManager:
             self._events.error("cancel_unresolved", answer.error, client_id=client_id)
         self.unproven(order)
 
-    # -- what the venue tells -------------------------------------------------------------------------------------
+    # -- what the venue tells
 
     def report(self, report: OrderReport) -> None:
         """Take the venue's word on an order, from an answer, a query or the stream."""

@@ -1,7 +1,7 @@
 """Proves what became of an order whose answer was lost. It asks, it never sends again.
 
-"Not found" proves absence only once the venue's clock has passed the request's receive window: from then on the venue refuses
-the request should it still arrive. Until then it may be on its way.
+"Not found" proves absence only once the venue's clock has passed the request's receive window: from then
+on the venue refuses the request should it still arrive. Until then it may be on its way.
 """
 
 import asyncio
@@ -86,7 +86,7 @@ class Resolver:
 
 
 def is_proof(order: Order, asked_at_ms: int, recv_window_ms: int) -> bool:
-    """Whether "not found", asked at this time of the venue's clock, proves that an order does not and will not exist."""
+    """Whether "not found", asked at this time of the venue's clock, proves that the order will never be."""
     return asked_at_ms > order.sent_ms + recv_window_ms + MARGIN_MS
 
 

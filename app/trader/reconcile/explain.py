@@ -1,4 +1,4 @@
-"""Which differences between our balances and the venue's are explained by fills that came while we asked. Pure."""
+"""Which differences in balances are explained by fills that came while we asked. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,8 +28,9 @@ def balance_differences(
 ) -> list[Difference]:
     """Compare balances, exactly, asset by asset.
 
-    The venue took its picture at one moment between question and answer. So its balances must equal ours without the last few of
-    the fills that came since the question: any such number of them explains the picture, no other difference is explained.
+    The venue took its picture at one moment between question and answer. So its balances must equal ours
+    without the last few of the fills that came since the question: any such number of them explains the
+    picture, no other difference is explained.
 
     Args:
         venue: total by asset, as the venue says.

@@ -1,4 +1,4 @@
-"""One comparison of orders, fills and balances with the venue: at the start, after each reconnect, and every so often."""
+"""One comparison of orders, fills and balances with the venue."""
 
 import asyncio
 import time
@@ -94,7 +94,8 @@ class Reconciler:
         unresolved = await self._proofs()
         orders = await self._orders()
         if self._baseline is None:
-            # The first start on an empty journal: what is there now is where we begin, unless somebody trades here already.
+            # The first start on an empty journal: what is there now is where we begin, unless somebody
+            # trades here already.
             return orders or await self._take_baseline()
         asked_ns = time.monotonic_ns()
         balances = await self._gateway.balances()
@@ -122,7 +123,8 @@ class Reconciler:
         differences = [d for report in reports.values() if (d := await self._open_there(report))]
         for client_id in sorted(before - reports.keys()):
             order = self._manager.book.get(client_id)
-            # Working here before and after the question, and not in the answer: only a query of its own can tell.
+            # Working here before and after the question, and not in the answer: only a query of its own can
+            # tell.
             if order is not None and order.working and (difference := await self._look_again(order)):
                 differences.append(difference)
         return differences
@@ -171,7 +173,8 @@ class Reconciler:
             if fills and not strangers:
                 cursors[symbol] = fills[-1].trade_id
         if cursors:
-            # After the fills themselves: the journal is written in order, so a cursor never runs ahead of them.
+            # After the fills themselves: the journal is written in order, so a cursor never runs ahead of
+            # them.
             await self._journal.append(records.cursor(cursors))
             self._cursors.update(cursors)
         return differences

@@ -1,10 +1,11 @@
-"""The end of a service: no new orders, nothing in flight, open orders as the policy says, and the venue's word for it."""
+"""The end: no new orders, nothing in flight, open orders as the policy says, the venue's word for it."""
 
 import asyncio
 import time
 
+from trader.journal import JournalError
+from trader.model.transitions import OrderState
 from trader.orders.manager import OrderManager
-from trader.orders.resolution import Resolver
 from trader.reconcile import Reconciler
 from trader.service.settings import DrainSettings
 from trader.service.trading import Trading
@@ -12,6 +13,7 @@ from trader.telemetry.events import Events
 from trader.venue.gateway import Gateway, VenueError
 
 PAUSE_SECONDS = 0.05
+OURS = ("closed_here", "no_intent", "missing_there", "unresolved")
 
 
 class Drain:
@@ -22,15 +24,14 @@ class Drain:
         settings: DrainSettings,
         trading: Trading,
         manager: OrderManager,
-        resolver: Resolver,
         reconciler: Reconciler,
         gateway: Gateway,
         events: Events,
     ) -> None:
         self._settings = settings
+        self._keep = settings.open_orders == "keep"
         self._trading = trading
         self._manager = manager
-        self._resolver = resolver
         self._reconciler = reconciler
         self._gateway = gateway
         self._events = events
@@ -62,35 +63,50 @@ class Drain:
         return problems
 
     async def _drain(self) -> list[str]:
-        await self._trading.settle()
-        await self._resolver.idle()
+        # Nothing in here waits for one order: an answer that hangs must not keep the others open.
         while True:
-            if self._settings.open_orders == "cancel":
+            if not self._keep:
                 self._trading.pull()
-            await self._trading.settle()
-            await self._resolver.idle()
-            problem = await self._verify()
-            if problem is None:
-                return []
+            if self._quiet() and (problems := await self._verify()) is not None and self._quiet():
+                return problems
             await asyncio.sleep(PAUSE_SECONDS)
 
-    async def _verify(self) -> str | None:
-        """Compare with the venue: fills are booked, and what is open there is what may stay. None = as it should be."""
+    def _quiet(self) -> bool:
+        """Whether no request is on its way and every order is where it may stay."""
+        live = list(self._manager.book.live())
+        resting = (OrderState.OPEN, OrderState.PARTIALLY_FILLED) if self._keep else ()
+        return not self._trading.busy and all(order.state in resting for order in live)
+
+    async def _verify(self) -> list[str] | None:
+        """Ask the venue for its open orders and for fills that we lack.
+
+        Returns:
+            Orders of ours that are not as they should be; None when the venue did not answer.
+        """
         try:
             report = await self._reconciler.run()
         except VenueError as error:
             self._events.error("drain_not_verified", error)
-            return str(error)
+            return None
+        except JournalError:
+            return await self._open_there()
         for difference in report.differences:
             self._events.emit("difference", "error", kind=difference.kind, message=difference.text)
-        working = self._manager.book.working()
-        if self._settings.open_orders == "cancel" and working:
-            return f"{len(working)} orders open"
-        return None
+        # What belongs to nobody here is for a person, and was said; it does not make the drain fail.
+        return [difference.text for difference in report.differences if difference.kind in OURS]
+
+    async def _open_there(self) -> list[str] | None:
+        """The venue's word alone, when the journal cannot be used any more."""
+        try:
+            reports = await self._gateway.open_orders()
+        except VenueError as error:
+            self._events.error("drain_not_verified", error)
+            return None
+        known = (self._manager.book.get(report.client_id) for report in reports)
+        return [f"{order.client_id} is open at the venue" for order in known if order is not None]
 
     def _left_behind(self) -> list[str]:
         """Every order whose end is not proven, by name: somebody must look after them."""
-        keep = self._settings.open_orders == "keep"
-        left = [order for order in self._manager.book.live() if not (keep and order.working)]
+        left = [order for order in self._manager.book.live() if not (self._keep and order.working)]
         late = f"not drained within {self._settings.deadline_seconds:g} s"
         return [late, *(f"{order.client_id} is {order.state}" for order in left)]

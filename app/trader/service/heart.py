@@ -1,4 +1,4 @@
-"""Proves progress: the loop turns, the strategy's timer turns, the journal's thread does not hang in the disk."""
+"""Proves progress: the loop turns, the strategy's timer turns, the journal does not hang in the disk."""
 
 import asyncio
 import time

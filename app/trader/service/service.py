@@ -77,7 +77,6 @@ class Service:
             settings.drain,
             self._trading,
             self._manager,
-            self._resolver,
             self._reconciler,
             self._gateway,
             events,
@@ -128,6 +127,7 @@ class Service:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         problems = await self._drain.run()
+        await self._trading.stop()
         await self._link.stop()
         await self._resolver.stop()
         with contextlib.suppress(
@@ -141,7 +141,7 @@ class Service:
         await self._health.stop()
         return problems
 
-    # -- what others see ------------------------------------------------------------------------------------------
+    # -- what others see
 
     def health(self) -> dict[str, Any]:
         """The body of /healthz."""
@@ -196,7 +196,7 @@ class Service:
         else:
             self._events.emit("trading_halted", reasons=reasons)
 
-    # -- the journal's callbacks ----------------------------------------------------------------------------------
+    # -- the journal's callbacks
 
     def _committed(self, seconds: float, records: int) -> None:
         self._metrics.observe("trader_journal_commit_seconds", seconds)

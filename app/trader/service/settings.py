@@ -137,6 +137,19 @@ def load_settings(path: Path) -> Settings:
     return settings
 
 
+def check_files(settings: Settings) -> None:
+    """What a run needs of the file system beyond the settings file itself.
+
+    Raises:
+        SettingsError: the CA file cannot be read.
+    """
+    if settings.venue.ca_file is not None:
+        try:
+            settings.venue.ca_file.read_bytes()
+        except OSError as error:
+            raise SettingsError(f"venue.ca_file: {settings.venue.ca_file}: {error.strerror}") from error
+
+
 def _one_line(error: ValidationError, prefix: str = "") -> str:
     """Every mistake by its key: 'venue.recv_window_ms: Input should be ...; symbols: ...'."""
     mistakes = []

@@ -1,4 +1,4 @@
-"""Turns the strategy's wishes into orders while the gate is open, and pulls our orders back when it closes."""
+"""Turns the strategy's wishes into orders while the gate is open, and pulls them back when it closes."""
 
 import asyncio
 import time
@@ -8,6 +8,7 @@ from typing import Any
 
 from trader.model.intents import Cancel, Intent, Place
 from trader.model.orders import ZERO, Order
+from trader.model.transitions import OrderState
 from trader.model.values import Fill, Instrument, Quote
 from trader.orders.gate import Gate
 from trader.orders.manager import OrderManager
@@ -32,7 +33,7 @@ class Trading:
         self._traded = False
         self.beat = time.monotonic()
 
-    # -- what the strategy sees -----------------------------------------------------------------------------------
+    # -- what the strategy sees
 
     def quote(self, symbol: str) -> Quote | None:
         return self._quotes.get(symbol)
@@ -46,7 +47,7 @@ class Trading:
     def position(self, symbol: str) -> Decimal:
         return self._manager.book.positions.get(symbol, ZERO)
 
-    # -- what happens ---------------------------------------------------------------------------------------------
+    # -- what happens
 
     def on_quote(self, quote: Quote) -> None:
         """Take a new quote."""
@@ -75,12 +76,20 @@ class Trading:
     def pull(self) -> None:
         """Ask for the cancel of every order that rests at the venue."""
         for order in self._manager.book.working():
-            self._spawn(self._manager.cancel(order.client_id))
+            if order.state is not OrderState.CANCEL_PENDING:
+                self._spawn(self._manager.cancel(order.client_id))
 
-    async def settle(self) -> None:
-        """Wait for every request that is on its way."""
-        while self._tasks:
-            await asyncio.wait(list(self._tasks))
+    @property
+    def busy(self) -> bool:
+        """Whether a request is on its way."""
+        return bool(self._tasks)
+
+    async def stop(self) -> None:
+        """Give up requests that are on their way: the journal says SENT, and the next start asks."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _decide(self, decide: Any) -> None:
         if not self._gate.active:

@@ -1,4 +1,4 @@
-"""Our connection to the venue over time: connect, subscribe, reconcile, again after each break, and every so often."""
+"""Our connection to the venue over time: connect, subscribe, reconcile; again after each break."""
 
 import asyncio
 import time
@@ -73,7 +73,7 @@ class VenueLink:
         """Seconds since each stream last brought data."""
         return {stream.value: self._streams.age_seconds(stream) for stream in Stream}
 
-    # -- the start ------------------------------------------------------------------------------------------------
+    # -- the start
 
     async def _connect(self) -> None:
         retry = FIRST_RETRY_SECONDS
@@ -97,12 +97,12 @@ class VenueLink:
                 self._waiting("streams_down", "the streams cannot be subscribed")
 
     def _waiting(self, event: str, error: VenueError | str) -> None:
-        """Not an end: the process stays up, halted and healthy, and systemd is told that the start takes longer."""
+        """Stay up, halted and healthy, and tell systemd that the start takes longer."""
         self._events.error(event, error)
         self._gate.halt("start", f"waiting for the venue: {error}")
         self._notifier.send(STATUS=f"halted: {error}", EXTEND_TIMEOUT_USEC=EXTEND_SECONDS * 1_000_000)
 
-    # -- agreement ------------------------------------------------------------------------------------------------
+    # -- agreement
 
     async def _wait(self, seconds: float) -> None:
         """Wait for the next turn, or for somebody who wants one now; keep an eye on the streams."""
@@ -118,7 +118,7 @@ class VenueLink:
             return
 
     async def _check_streams(self) -> None:
-        """An acknowledged order must show on the account's stream; one that stays silent is broken, whatever ccxt says."""
+        """An acknowledged order must show on the account's stream; if not, the stream is broken."""
         since_ack = (time.time_ns() - self._manager.last_acknowledged_ns) / 1e9
         silent = self._streams.age_seconds(Stream.ORDERS) > since_ack + SILENCE_SECONDS
         if self._manager.last_acknowledged_ns and silent and since_ack > SILENCE_SECONDS:
@@ -165,12 +165,12 @@ class VenueLink:
         self._gate.clear("start")
 
     def _is_ready(self) -> None:
-        """READY means: up, and compared with the venue once. Whether that was good is in STATUS and /readyz."""
+        """READY: up, and compared with the venue once. Whether that was good is in STATUS and /readyz."""
         if not self._ready:
             self._ready = True
             self._notifier.send(READY=1)
 
-    # -- what the streams tell ------------------------------------------------------------------------------------
+    # -- what the streams tell
 
     def _lost(self, stream: Stream, error: BaseException) -> None:
         self._metrics.count("trader_ws_reconnects_total", stream=stream)

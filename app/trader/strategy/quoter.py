@@ -24,10 +24,12 @@ class Parameters(BaseModel):
     Args:
         order_size: in base units.
         levels: orders on each side of each symbol.
-        spread_bps: distance of the first bid from the first ask, and of each further level, in 1/100 % of the mid price.
+        spread_bps: distance of the first bid from the first ask, and of each further level, in 1/100 % of
+            the mid price.
         requote_interval_ms: one slot is replaced per interval.
         take_interval_seconds: a market order is sent this often; 0 = never.
-        max_inventory: bound of the position (sum of fills) to each side, in base units; absent = 5 order sizes.
+        max_inventory: bound of the position (sum of fills) to each side, in base units; absent = 5 order
+            sizes.
         seed: of the random choices.
     """
 
@@ -114,7 +116,8 @@ class Quoter:
         quote = view.quote(slot.symbol)
         if quote is None:
             return None
-        # Half the spread to the first level, a whole one to each further; a little chance keeps prices from piling up.
+        # Half the spread to the first level, a whole one to each further; a little chance keeps prices from
+        # piling up.
         away = self._parameters.spread_bps * (slot.level - Decimal("0.5")) / BASIS_POINTS
         away *= 1 + Decimal(self._random.randrange(0, 50)) / 1_000
         return view.instrument(slot.symbol).passive_price(quote.mid * (1 - slot.side.sign * away), slot.side)
@@ -140,7 +143,7 @@ class Quoter:
         quantity = instrument.quantity(self._parameters.order_size)
         if quantity * price < instrument.min_notional or quantity == 0:
             raise StrategyError(
-                f"strategy.parameters.order_size: {self._parameters.order_size} {instrument.base} is less than"
-                f" {symbol} takes (at least {instrument.min_notional} {instrument.quote}); raise it"
+                f"strategy.parameters.order_size: {self._parameters.order_size} {instrument.base} is less"
+                f" than {symbol} takes (at least {instrument.min_notional} {instrument.quote}); raise it"
             )
         return quantity

@@ -22,7 +22,8 @@ class Metrics:
     """
 
     def __init__(self) -> None:
-        # The `_created` series would double the number of series and tell nothing that the process start does not.
+        # The `_created` series would double the number of series and tell nothing that the process start
+        # does not.
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         self._metrics: dict[str, Metric] = {}

@@ -1,4 +1,4 @@
-"""Which release runs: the REVISION file beside bin/ and lib/, written by the installer after it verified the artifact."""
+"""Which release runs: the REVISION file beside bin/ and lib/, which the installer writes."""
 
 import json
 from dataclasses import dataclass

@@ -1,6 +1,7 @@
 """How each covered venue takes our client order id, and how an order is found by it.
 
-ccxt's unified `clientOrderId` is dropped, renamed or ignored by some venues, so nothing is sent without a row here.
+ccxt's unified `clientOrderId` is dropped, renamed or ignored by some venues, so nothing is sent without a
+row here.
 """
 
 from dataclasses import dataclass

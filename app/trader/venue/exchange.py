@@ -1,4 +1,4 @@
-"""Makes the ccxt instance: no limiter, no retries, short windows, exact numbers, and errors that keep their evidence."""
+"""Makes the ccxt instance: no limiter, no retries, short windows, exact numbers, errors with evidence."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -19,7 +19,8 @@ class VenueAccess:
         id: ccxt's id; must have a row in `client_ids.RULES`.
         hostname: replaces the venue's own domain, port included ("venue.lab:8443"); None = the real venue.
         ca_file: certificate authority to trust instead of the public ones.
-        recv_window_ms: how long a request stays valid; short, because absence is proven by waiting for its end.
+        recv_window_ms: how long a request stays valid; short, because absence is proven by waiting for
+            its end.
         timeout_ms: of one REST request.
     """
 
@@ -70,7 +71,7 @@ def user_stream_url(exchange: Any) -> str:
 
 
 def _move(exchange: Any, hostname: str) -> None:
-    """Point the spot API and streams at another host, and forget every other address: nothing may leave a lab."""
+    """Point the spot API and streams at another host and forget all other addresses: nothing leaves a lab."""
     rest, stream = f"https://api.{hostname}", f"wss://api.{hostname}"
     exchange.hostname = hostname  # ccxt picks its table of venue codes by this
     exchange.urls["api"] = {
@@ -105,7 +106,7 @@ def _with_evidence(base: Any) -> Any:
                 raise
 
         def handle_event_stream_terminated(self, client: Any, message: Any) -> None:
-            """The venue ended our event stream. ccxt leaves its watchers waiting for ever; closing wakes them."""
+            """The venue ended our event stream. ccxt would wait for ever; closing wakes its watchers."""
             super().handle_event_stream_terminated(client, message)
             self.closing = asyncio.ensure_future(client.close())
 

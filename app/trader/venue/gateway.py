@@ -1,4 +1,4 @@
-"""Requests to the venue. Every method that moves an order says what its answer proved, and never tries twice."""
+"""Requests to the venue. What moves an order says what its answer proved, and never tries twice."""
 
 import asyncio
 import time
@@ -17,7 +17,8 @@ from trader.venue.parse import OddAnswerError
 from trader.venue.slim_ccxt import errors
 
 TRADES_PAGE = 1_000
-# What a request can raise: ccxt's errors; aiohttp and ssl errors that ccxt lets through; answers that do not parse.
+# What a request can raise: ccxt's errors; aiohttp and ssl errors that ccxt lets through; answers that do
+# not parse.
 REQUEST_ERRORS = (
     errors.BaseError,
     OSError,
@@ -116,7 +117,7 @@ class Gateway:
         )
 
     async def cancel(self, order: Order) -> Lookup:
-        """Ask once for a cancel. Only FOUND with a final report is the end of the order; anything else must be queried."""
+        """Ask once for a cancel. Only FOUND with a final report ends the order; else it must be queried."""
         return await self._ask(self._exchange.cancel_order, order)
 
     async def lookup(self, order: Order) -> Lookup:
@@ -136,7 +137,7 @@ class Gateway:
         return Lookup(Found.FOUND, report=report)
 
     def _named(self, answer: dict[str, Any]) -> dict[str, Any]:
-        """An answer to a cancel carries the cancel request's own id as clientOrderId; the order's is beside it."""
+        """An answer to a cancel has the cancel's own id as clientOrderId; the order's is beside it."""
         own = (answer.get("info") or {}).get(self._rule.lookup)
         return {**answer, "clientOrderId": own} if own else answer
 

@@ -1,8 +1,9 @@
 """What an answer, or the lack of one, proves about a new order.
 
-Source: ccxt 4.5.90 run against an emulated Binance, every failure one by one. The exception's class is not enough: a truncated
-answer is a plain ExchangeError though the order is live, and HTTP 200 with HTML returns a normal order without an id. What is not
-listed here is UNKNOWN, because UNKNOWN costs a query and a wrong guess costs money.
+Source: ccxt 4.5.90 run against an emulated Binance, every failure one by one. The exception's class is
+not enough: a truncated answer is a plain ExchangeError though the order is live, and HTTP 200 with HTML
+returns a normal order without an id. What is not listed here is UNKNOWN, because UNKNOWN costs a query
+and a wrong guess costs money.
 """
 
 import re
@@ -40,7 +41,8 @@ _LIMITED_STATUS = (418, 429)
 _KEY_REFUSED = "-2015"  # ccxt calls it DDoSProtection once a key has worked, whatever the HTTP status
 _DUPLICATE_CODES = ("-4116",)
 _DUPLICATE_TEXT = "Duplicate order sent"
-# Binance: this text says that the request failed; "Unknown error, please check ..." with the same status does not.
+# Binance: this text says that the request failed; "Unknown error, please check ..." with the same status
+# does not.
 _DEFINITE_503 = "Service Unavailable."
 _CODE = re.compile(r'"code"\s*:\s*"?(-?\d+)')
 
@@ -76,7 +78,7 @@ def judge_answer(answer: Any, client_id: str) -> Outcome:
 
 
 def is_absent(error: BaseException) -> bool:
-    """Whether a query's error is the venue saying that it has no such order (and not that it could not look)."""
+    """Whether the venue says that it has no such order, and not that it could not look."""
     return isinstance(error, ccxt_errors.OrderNotFound)
 
 

@@ -1,9 +1,10 @@
 """ccxt, with each exchange loaded when it is asked for.
 
-`import ccxt` and `import ccxt.pro` load the classes of all exchanges, three times (sync, async, streaming): 0.7 s and 110 MB, of
-which the one that is traded needs a third. The packages do nothing with those classes but name them, so placeholders stand in
-while the packages load, and the real module is imported at the first use of its name. Everybody else in the process sees
-ccxt as it always is. Whoever needs ccxt imports it from here, so that this happens first.
+`import ccxt` and `import ccxt.pro` load the classes of all exchanges, three times (sync, async,
+streaming): 0.7 s and 110 MB, of which the one that is traded needs a third. The packages do nothing with
+those classes but name them, so placeholders stand in while the packages load, and the real module is
+imported at the first use of its name. Everybody else in the process sees ccxt as it always is. Whoever
+needs ccxt imports it from here, so that this happens first.
 """
 
 import importlib
@@ -50,7 +51,7 @@ class _Skip(MetaPathFinder, Loader):
 
 
 class _LazyPackage(ModuleType):
-    """Imports an exchange at the first use of its name; the name means the class, as in ccxt's own packages."""
+    """Imports an exchange at the first use of its name, which means the class, as in ccxt itself."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -62,7 +63,8 @@ class _LazyPackage(ModuleType):
         return vars(self)[name]
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # The import system names the submodule; in ccxt's packages the class of the same name has replaced it.
+        # The import system names the submodule; in ccxt's packages the class of the same name has replaced
+        # it.
         if isinstance(value, ModuleType) and name not in _SHARED:
             value = getattr(value, name, value)
         super().__setattr__(name, value)

@@ -1,7 +1,8 @@
 """The streams, each watched: a watch call of ccxt may end by an error, by a cancelled future, or never.
 
-ccxt signals a message only to a call that is waiting when it arrives. So from the return of one watch call to the next one
-nothing here may suspend: deliveries are plain functions, and the timeout does not make a task of its own.
+ccxt signals a message only to a call that is waiting when it arrives. So from the return of one watch
+call to the next one nothing here may suspend: deliveries are plain functions, and the timeout does not
+make a task of its own.
 """
 
 import asyncio
@@ -84,7 +85,7 @@ class Streams:
         return (time.monotonic_ns() - self._heard_ns[stream]) / 1e9
 
     async def reset_user(self) -> None:
-        """Close the account's connection, because it stays silent where it should have spoken; it is opened again."""
+        """Close the account's connection, which is silent where it should have spoken; it is opened again."""
         client = self._exchange.clients.get(self._user_url)
         if client is not None:
             await _close(client)
@@ -101,7 +102,8 @@ class Streams:
             try:
                 await session()
             except asyncio.CancelledError as error:
-                # ccxt cancels its futures when a connection closes; that is not somebody cancelling this task.
+                # ccxt cancels its futures when a connection closes; that is not somebody cancelling this
+                # task.
                 task = asyncio.current_task()
                 if task is not None and task.cancelling():
                     raise
@@ -169,7 +171,8 @@ class Streams:
     ) -> None:
         client = None
         try:
-            # A subscription that hangs would be taken for a good one by every later watch call, so it has its own timeout.
+            # A subscription that hangs would be taken for a good one by every later watch call, so it has
+            # its own timeout.
             async with asyncio.timeout(SUBSCRIBE_SECONDS):
                 client = self._exchange.client(self._user_url)
                 await self._exchange.authenticate({"type": "spot"})
