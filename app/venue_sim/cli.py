@@ -14,7 +14,7 @@ import orjson
 import uvloop
 
 from venue_sim import __version__
-from venue_sim.config import Config, ConfigError, load_accounts, load_config
+from venue_sim.config import Config, ConfigError, load_accounts, load_config, with_tls_key
 from venue_sim.model import Account
 from venue_sim.record import RecordError
 from venue_sim.sd_notify import notify
@@ -42,7 +42,7 @@ The smallest configuration:
     - {symbol: BTCUSDT, base: BTC, quote: USDT, price: "60000.00",
        tick_size: "0.01", step_size: "0.00001", min_notional: "5"}
 \b
-accounts.json (or, without accounts_file, the systemd credential "accounts"):
+accounts.json (or, without accounts_file, the systemd credential "accounts"; the key likewise, "tls_key"):
   [{"name": "trader-01", "api_key": "...", "api_secret": "...",
     "balances": {"USDT": "100000", "BTC": "2"}}]
 \b
@@ -76,14 +76,18 @@ def run(path: Path) -> None:
 @main.command("validate-config")
 @click.argument("path", type=click.Path(path_type=Path))
 def validate_config(path: Path) -> None:
-    """Check a configuration and its accounts; touch nothing else."""
-    config, accounts = _load(path)
-    click.echo(f"{path}: good: {len(config.symbols)} symbol(s), {len(accounts)} account(s)")
+    """Check a configuration, and its accounts when it names their file; touch nothing else."""
+    try:
+        config = load_config(path)
+        accounts = "" if config.accounts_file is None else f", {len(load_accounts(config, path))} account(s)"
+    except ConfigError as error:
+        _fail(str(error))
+    click.echo(f"{path}: good: {len(config.symbols)} symbol(s){accounts}")
 
 
 def _load(path: Path) -> tuple[Config, list[Account]]:
     try:
-        config = load_config(path)
+        config = with_tls_key(load_config(path), path)
         return config, load_accounts(config, path)
     except ConfigError as error:
         _fail(str(error))

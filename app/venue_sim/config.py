@@ -45,12 +45,12 @@ class _Settings(BaseModel):
 
 
 class Api(_Settings):
-    """Where clients connect, over TLS. Port 0: any free one."""
+    """Where clients connect, over TLS. Port 0: any free one. `key` absent: the unit's credential `tls_key`."""
 
     host: str = "127.0.0.1"
     port: Port = 8443
     certificate: Path
-    key: Path
+    key: Path | None = None
 
 
 class Admin(_Settings):
@@ -168,7 +168,7 @@ def load_config(path: Path) -> Config:
     except ValidationError as error:
         raise ConfigError(f"{path}: {_first(error)}") from None
     for key, file in (("api.certificate", config.api.certificate), ("api.key", config.api.key)):
-        if not file.is_file():
+        if file is not None and not file.is_file():
             raise ConfigError(f"{path}: {key}: no such file: {file}")
     return config
 
@@ -179,14 +179,7 @@ def load_accounts(config: Config, config_path: Path) -> list[Account]:
     Raises:
         ConfigError: one line naming the file and the key; never a value, because values are secrets.
     """
-    path = config.accounts_file
-    if path is None:
-        directory = os.environ.get("CREDENTIALS_DIRECTORY")
-        if not directory:
-            raise ConfigError(
-                f"{config_path}: accounts_file: absent, and there is no credential `accounts` either"
-            )
-        path = Path(directory) / "accounts"
+    path = config.accounts_file or _credential("accounts", "accounts_file", config_path)
     try:
         entries = _ACCOUNTS.validate_python(json.loads(_read(path), parse_float=Decimal))
     except json.JSONDecodeError as error:
@@ -209,6 +202,23 @@ def load_accounts(config: Config, config_path: Path) -> list[Account]:
         )
         for number, entry in enumerate(entries, start=1)
     ]
+
+
+def with_tls_key(config: Config, config_path: Path) -> Config:
+    """The settings with the certificate's key filled in: from the unit's credential when they name no file.
+
+    Raises:
+        ConfigError: there is neither.
+    """
+    key = config.api.key or _credential("tls_key", "api.key", config_path)
+    return config.model_copy(update={"api": config.api.model_copy(update={"key": key})})
+
+
+def _credential(name: str, key: str, config_path: Path) -> Path:
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")
+    if not directory:
+        raise ConfigError(f"{config_path}: {key}: absent, and there is no credential `{name}` either")
+    return Path(directory) / name
 
 
 def _read(path: Path) -> str:
