@@ -1,7 +1,7 @@
 """The venue's refusals: code, message and HTTP status, as its public documentation lists them.
 
-Source: https://github.com/binance/binance-spot-api-docs (errors.md, filters.md). Clients classify by these, so
-a code or a text that differs here would hide a fault in the client under test.
+Source: https://github.com/binance/binance-spot-api-docs (errors.md, filters.md). Clients classify by these,
+so a code or a text that differs here would hide a fault in the client under test.
 """
 
 from __future__ import annotations

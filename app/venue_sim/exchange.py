@@ -149,7 +149,6 @@ class Exchange:
         """
         market = self.market(new.symbol)
         rules = market.rules
-        book = market.book
         if new.type == MARKET:
             new = self._with_quantity(market, new)
         else:
@@ -158,6 +157,8 @@ class Exchange:
         reference = market.last_price if new.type == MARKET else new.price
         if new.quantity * reference < rules.min_notional:
             raise errors.filter_failure("NOTIONAL")
+        if new.type == LIMIT_MAKER and market.book.next_maker(new.side, new.price) is not None:
+            raise errors.rejected(errors.WOULD_MATCH)
         if account.is_house:
             return new
         known = account.by_client_id.get(new.client_order_id)
@@ -166,8 +167,6 @@ class Exchange:
         in_symbol = sum(1 for o in account.open_orders.values() if o.rules is rules)
         if in_symbol >= rules.max_open_orders:
             raise errors.rejected("Filter failure: MAX_NUM_ORDERS")
-        if new.type == LIMIT_MAKER and book.next_maker(new.side, new.price) is not None:
-            raise errors.rejected(errors.WOULD_MATCH)
         asset, needed = self._needed(market, new)
         if account.balance(asset).free < needed:
             raise errors.rejected(errors.INSUFFICIENT_BALANCE)

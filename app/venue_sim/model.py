@@ -55,7 +55,7 @@ class Balance:
     locked: Decimal = ZERO
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Order:
     """An order at the venue; `locked` is what it still holds back of the asset that it spends."""
 
@@ -90,7 +90,7 @@ class Order:
         return self.status in (NEW, PARTIALLY_FILLED)
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, frozen=True, eq=False)
 class Fill:
     """One side of a trade."""
 
@@ -117,18 +117,18 @@ class Trade:
     buyer_is_maker: bool
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Account:
     """An account with its credentials, money, orders and fills.
 
     The house account of the background flow has `is_house` set: it may go below zero, so that its balance is
-    the exact counterpart of what the real accounts gained or lost. Closed orders and fills beyond `history` are
-    forgotten here; the record keeps them.
+    the exact counterpart of what the real accounts gained or lost. Closed orders and fills beyond `history`
+    are forgotten here; the record keeps them.
     """
 
     name: str
-    api_key: str
-    api_secret: bytes
+    api_key: str = field(repr=False)
+    api_secret: bytes = field(repr=False)
     uid: int
     is_house: bool = False
     history: int = 50_000
@@ -151,8 +151,6 @@ class Account:
         self.orders[order.order_id] = order
         self.open_orders[order.order_id] = order
         self.by_client_id[order.client_order_id] = order
-        if len(self.orders) > self.history + len(self.open_orders):
-            self._forget_oldest_closed()
 
     def close(self, order: Order) -> None:
         """Take a finished order out of the open ones."""
@@ -160,6 +158,8 @@ class Account:
         if self.is_house:
             self.orders.pop(order.order_id, None)
             self.by_client_id.pop(order.client_order_id, None)
+        elif len(self.orders) > self.history + len(self.open_orders):
+            self._forget_oldest_closed()
 
     def add_fill(self, fill: Fill) -> None:
         """File a fill."""

@@ -1,7 +1,8 @@
 """After a restart: the venue goes on from its own record, as a real one does.
 
 Order and trade ids go on, balances, orders and fills are those of the last entries (the accounts file counts
-only for assets that never changed), and open orders stand in the book in their old order. The house starts anew.
+only for assets that never changed), and open orders stand in the book in their old order. The house
+starts anew.
 """
 
 from __future__ import annotations
