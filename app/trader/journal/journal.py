@@ -70,7 +70,7 @@ class Journal:
             journal = cls(path, connection, lock, host, epoch)
             journal._reserved = journal._next + RESERVE
             body = {"host": host, "account": account, "epoch": epoch, "release": release, "pid": os.getpid()}
-            with connection:
+            with storage.transaction(connection):
                 sequence, digest = storage.tail(connection)
                 for record in (
                     Record(Kind.OPENED, body),

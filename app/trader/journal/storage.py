@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -134,6 +136,19 @@ def verify_tail(connection: apsw.Connection, path: Path, depth: int = 200) -> No
         previous, expected = digest, seq + 1
 
 
+@contextmanager
+def transaction(connection: apsw.Connection) -> Iterator[None]:
+    """All or nothing, with the error that was the reason: on a full disk SQLite has rolled back by itself."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
 def append(connection: apsw.Connection, record: Record, seq: int, previous: bytes) -> bytes:
     """Write one event and fold it into the tables; must run inside a transaction.
 
@@ -174,7 +189,11 @@ def fold(connection: apsw.Connection, record: Record) -> None:
                 write_meta(connection, key, str(body[key]))
         case Kind.BASELINE:
             for asset, amount in body["balances"].items():
-                connection.execute("INSERT INTO balances VALUES (?, ?, '0')", (asset, amount))
+                connection.execute(
+                    "INSERT INTO balances VALUES (?, ?, '0')"
+                    " ON CONFLICT (asset) DO UPDATE SET baseline = excluded.baseline",
+                    (asset, amount),
+                )
             _fold_cursors(connection, body["cursors"])
             write_meta(connection, "baseline_ns", str(record.at_ns))
         case Kind.CURSOR:

@@ -100,7 +100,7 @@ class Writer(threading.Thread):
         answers: list[tuple[asyncio.Future[Any], Any]] = []
         sequence, digest, records = self._sequence, self._hash, 0
         try:
-            with self._connection:
+            with storage.transaction(self._connection):
                 for item, future in items:
                     answer = None
                     if isinstance(item, Record):

@@ -1,0 +1,39 @@
+"""Any number of the last fills explains a balance; nothing else does."""
+
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trader.model.orders import total_changes
+from trader.reconcile.explain import balance_differences
+
+amounts = st.decimals(min_value=-100, max_value=100, places=4)
+change = st.dictionaries(st.sampled_from(["BTC", "USDT", "BNB"]), amounts, max_size=3)
+BASELINE = {"BTC": Decimal(1_000), "USDT": Decimal(1_000)}
+
+
+def balances_after(changes: list[dict[str, Decimal]]) -> dict[str, Decimal]:
+    total = total_changes([BASELINE, *changes])
+    return {asset: amount for asset, amount in total.items() if amount != 0}
+
+
+@given(st.lists(change, max_size=6), st.integers(min_value=0, max_value=6))
+def test_a_picture_from_between_two_fills_is_explained(fills: list[dict[str, Decimal]], seen: int) -> None:
+    venue = balances_after(fills[:seen])
+    assert balance_differences(venue, BASELINE, total_changes(fills), fills) == []
+
+
+@given(st.lists(change, max_size=6), amounts.filter(lambda amount: amount != 0))
+def test_money_that_nothing_explains_is_a_difference(fills: list[dict[str, Decimal]], lost: Decimal) -> None:
+    venue = balances_after(fills)
+    venue["XRP"] = lost
+    [difference] = balance_differences(venue, BASELINE, total_changes(fills), [])
+    assert difference.kind == "balance"
+    assert difference.text.startswith("XRP: ")
+
+
+def test_a_fill_from_before_the_question_does_not_explain() -> None:
+    fill = {"BTC": Decimal(1)}
+    [difference] = balance_differences(BASELINE, BASELINE, fill, [])
+    assert difference.text == "BTC: 1000 there, 1001 here"
