@@ -45,7 +45,7 @@ class _Settings(BaseModel):
 
 
 class Api(_Settings):
-    """Where clients connect, over TLS. Port 0: any free one. `key` absent: the unit's credential `tls_key`."""
+    """Where clients connect, over TLS. Port 0: any free one. No `key`: the unit's credential `tls_key`."""
 
     host: str = "127.0.0.1"
     port: Port = 8443

@@ -123,6 +123,20 @@ def public_trade(trade: Trade) -> Json:
     }
 
 
+def aggregate_trade(trade: Trade) -> Json:
+    """A trade as aggTrades lists it."""
+    return {
+        "a": trade.trade_id,
+        "p": money(trade.price),
+        "q": money(trade.quantity),
+        "f": trade.trade_id,
+        "l": trade.trade_id,
+        "T": trade.time_ms,
+        "m": trade.buyer_is_maker,
+        "M": True,
+    }
+
+
 def account(held: Account, maker_fee: Decimal, taker_fee: Decimal, omit_zero: bool = False) -> Json:
     """An account's balances and permissions."""
     return {

@@ -89,6 +89,23 @@ def _trades(venue: Venue, parameters: Parameters, _now_ms: int) -> Any:
     return [dialect.public_trade(trade) for trade in list(market.trades)[-limit:]]
 
 
+def _aggregate_trades(venue: Venue, parameters: Parameters, _now_ms: int) -> Any:
+    """Every trade is an aggregate of its own here."""
+    market = venue.exchange.market(parameters.symbol())
+    first_id = parameters.integer("fromId")
+    start_ms, end_ms = parameters.integer("startTime"), parameters.integer("endTime")
+    limit = parameters.limit(500, 1000)
+    found = [
+        trade
+        for trade in market.trades
+        if (first_id is None or trade.trade_id >= first_id)
+        and (start_ms is None or trade.time_ms >= start_ms)
+        and (end_ms is None or trade.time_ms <= end_ms)
+    ]
+    newest = first_id is None and start_ms is None
+    return [dialect.aggregate_trade(trade) for trade in (found[-limit:] if newest else found[:limit])]
+
+
 def _per_symbol(
     render: Callable[[Market, int], Any],
 ) -> PublicRun:
@@ -147,6 +164,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("exchangeInfo", ("GET", "/api/v3/exchangeInfo"), _INFO, 20, public=_exchange_info),
     Endpoint(
         "depth", ("GET", "/api/v3/depth"), _names("symbol limit symbolStatus"), _depth_weight, public=_depth
+    ),
+    Endpoint(
+        "trades.aggregate", ("GET", "/api/v3/aggTrades"), _names("symbol fromId startTime endTime limit"), 4,
+        public=_aggregate_trades,
     ),
     Endpoint("trades.recent", ("GET", "/api/v3/trades"), _names("symbol limit"), 25, public=_trades),
     Endpoint(

@@ -341,7 +341,7 @@ class RunningVenue:
 @asynccontextmanager
 async def ccxt_client(venue: RunningVenue, account: str = "trader-01", **extra: Any) -> AsyncIterator[Any]:
     """An unmodified ccxt.pro.binance on the emulator, closed at the end."""
-    client = ccxt.pro.binance(venue.ccxt_config(account, **extra))
+    client = ccxt.pro.binance(venue.ccxt_config(account, timeout_on_exit=0, **extra))
     try:
         yield client
     finally:

@@ -94,8 +94,7 @@ class Machine(RuleBasedStateMachine):
         try:
             order, fills = self.exchange.place(owner, wanted, self.count)
         except VenueError as refusal:
-            assert refusal.code in (-1013, -2010)
-            assert self.snapshot() == before, "a refused order changed something"
+            self.refused(refusal, before)
             return
         self.orders.append(order)
         assert sum((f.quantity for f in fills), ZERO) == order.executed
@@ -119,6 +118,10 @@ class Machine(RuleBasedStateMachine):
             order = live[which % len(live)]
             self.exchange.cancel(order, 0, "x")
             assert order.status == "CANCELED"
+
+    def refused(self, refusal: VenueError, before: Any) -> None:
+        assert refusal.code in (-1013, -2010)
+        assert self.snapshot() == before, "a refused order changed something"
 
     def snapshot(self) -> Any:
         accounts = [*self.exchange.accounts.values(), self.exchange.house]
@@ -175,7 +178,7 @@ class Machine(RuleBasedStateMachine):
             assert not final & set(statuses[:-1])
 
 
-Machine.TestCase.settings = settings(max_examples=40, stateful_step_count=60, deadline=None)
+Machine.TestCase.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
 TestAnySequence = Machine.TestCase
 
 

@@ -26,7 +26,7 @@ def test_orders_are_counted_per_account() -> None:
     limits = Limits(10, 2, 3)
     assert limits.count_order("a", START_MS) == {"X-MBX-ORDER-COUNT-10S": "1", "X-MBX-ORDER-COUNT-1D": "1"}
     limits.count_order("a", START_MS)
-    with pytest.raises(VenueError, match="-1015 .* 2 orders per 10 SECOND") as refused:
+    with pytest.raises(VenueError, match=r"-1015 .* 2 orders per 10 SECOND") as refused:
         limits.check_orders("a", START_MS)
     assert refused.value.http_status == 429
     limits.check_orders("b", START_MS)
