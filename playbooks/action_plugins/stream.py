@@ -43,7 +43,9 @@ class ActionModule(ActionBase):
         words = [line for line in lines if line.strip()] or [
             f"{argv[0]} ended with status {process.returncode}"
         ]
-        result |= {"rc": process.returncode, "stdout_lines": lines, "changed": True, "msg": words[-1]}
+        result |= {"rc": process.returncode, "changed": True, "msg": words[-1]}
         if process.returncode != 0 and self._task.args.get("expect", "success") == "success":
-            result["failed"] = True
+            result["failed"] = True  # everything was shown already; the message repeats the last line only
+        else:
+            result["stdout_lines"] = lines
         return result

@@ -28,7 +28,9 @@ def other_release(current: Counter[str], tree: str, following: str) -> str:
 
 @click.command()
 @click.option("--hosts", type=click.IntRange(1, 99), default=10, show_default=True, help="Trading hosts.")
-@click.option("--down", is_flag=True, help="Take the lab down at the end; otherwise it stays for a look around.")
+@click.option(
+    "--down", is_flag=True, help="Take the lab down at the end; otherwise it stays for a look around."
+)
 @click.option("--quiet", is_flag=True, help="Print the steps only, not the playbooks' output.")
 def main(hosts: int, down: bool, quiet: bool) -> None:
     """Boot a fleet, release to it, and watch a bad release being turned back.
@@ -98,4 +100,4 @@ def summary(completed: Rollout, turned_back: Rollout, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="demo")

@@ -183,10 +183,12 @@ class Fleet:
         sh("ip", "-n", host.namespace, "link", "set", "host0", "up")
         sh("ip", "-n", host.namespace, "link", "set", "lo", "up")
         nspawn = [
-            "--quiet", "--boot", "--register=no", "--keep-unit", "--link-journal=no", "--console=read-only",
-            f"--network-namespace-path=/run/netns/{host.namespace}", "--capability=CAP_NET_ADMIN",
-            f"--machine={host.namespace}", f"--hostname={host.name}", f"--directory={host.disk}",
-        ]  # fmt: skip
+            *("--quiet", "--boot", "--register=no", "--keep-unit", "--console=read-only"),
+            # The host's files are its own: nothing of this machine's journal, name servers or clock zone.
+            *("--link-journal=no", "--resolv-conf=off", "--timezone=off"),
+            *(f"--network-namespace-path=/run/netns/{host.namespace}", "--capability=CAP_NET_ADMIN"),
+            *(f"--machine={host.namespace}", f"--hostname={host.name}", f"--directory={host.disk}"),
+        ]
         with host.console.open("ab") as console:
             loop = subprocess.Popen(
                 ["/bin/sh", "-c", POWER_LOOP, "power-loop", *nspawn],

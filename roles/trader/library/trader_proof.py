@@ -69,15 +69,18 @@ def report(url: str) -> tuple[int, dict[str, Any]]:
 def wait_until_ready(unit: str, url: str, seconds: float) -> None:
     """Wait until the service has reconciled and trades, in small steps: trading pauses meanwhile.
 
-    :raises ProofError: it is not ready in time; the message carries the service's own reason.
+    :raises ProofError: it is not ready in time, with the service's own reasons, or it died meanwhile.
     """
     deadline = time.monotonic() + seconds
     while True:
         try:
             status, body = report(f"{url}/readyz")
-            reason = str(body.get("reason") or f"/readyz answers {status}")
+            reason = "; ".join(body.get("reasons", {}).values()) or f"/readyz answers {status}"
         except ProofError as error:
             status, reason = 0, str(error)
+            shown = properties(unit, "ActiveState", "NRestarts")
+            if shown["ActiveState"] == "failed" or shown["NRestarts"] != "0":
+                raise ProofError(f"{unit} dies at its start; see journalctl -u {unit}") from None
         if status == 200:
             return
         if time.monotonic() > deadline:

@@ -1,3 +1,3 @@
 from ops.bench.cli import main
 
-main()
+main(prog_name="bench")
