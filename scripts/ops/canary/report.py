@@ -1,0 +1,204 @@
+"""The report of a rollout: one HTML page that needs nothing else."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from ops.canary import proof, timeline
+from ops.canary.judge import bound_text, value_text
+from ops.canary.plan import Criterion, Phase
+from ops.canary.record import Record, parse_time, read_json
+from ops.canary.text import plural
+
+_TITLES = {
+    "completed": "Completed",
+    "rolled_back": "Rolled back",
+    "rollback_failed": "Rollback failed",
+    "aborted": "Aborted",
+}
+
+
+def write_report(record: Record, result: Mapping[str, Any]) -> Path:
+    """Write report.html into the rollout's folder.
+
+    Args:
+        record: the rollout.
+        result: what result.json says.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("report.html.j2").render(view(record, result))
+    path = record.folder / "report.html"
+    draft = path.with_name(".report.html.draft")
+    draft.write_text(page)
+    draft.replace(path)
+    return path
+
+
+def view(record: Record, result: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything that the page shows, ready to print."""
+    plan = record.plan
+    events = record.events()
+    start = events[0]["at_ns"] / 1e9
+    end = events[-1]["at_ns"] / 1e9
+    phase_of = {host: phase.number for phase in plan.phases for host in phase.batch}
+    rows = [(host, timeline.host_spans(record, host, phase_of[host], start, end)) for host in plan.hosts]
+    phases = [_phase(record, phase) for phase in plan.phases]
+    pauses = [
+        one["pause_seconds"]
+        for phase in phases
+        for one in phase["proofs"]
+        if one["pause_seconds"] is not None
+    ]
+    changed = len(result["touched"])
+    return {
+        "plan": plan,
+        "result": result,
+        "title": _TITLES[str(result["outcome"])],
+        "facts": [
+            ("Inventory", f"{plan.inventory}, {plural(len(plan.hosts), 'host')}"),
+            ("Hosts touched", f"{changed} of {len(plan.hosts)}"),
+            ("Started", _moment(start)),
+            ("Took", _duration(end - start)),
+            ("Longest pause", f"{max(pauses):.1f} s" if pauses else "none"),
+            ("Run by", result["by"] or "unknown"),
+        ],
+        "picture": timeline.draw(rows, timeline.soak_bands(events, end), start, end),
+        "phases": phases,
+        "matrix": _matrix(phases),
+        "rollback": _rollback(record) if str(result["outcome"]).startswith("roll") else [],
+        "events": [(_clock(event["at_ns"] / 1e9), _event_text(event)) for event in events],
+    }
+
+
+def _phase(record: Record, phase: Phase) -> dict[str, Any]:
+    folder = record.phase_folder(phase.number)
+    gate, verdict = read_json(folder / "gate.json"), read_json(folder / "verdict.json")
+    touched = {host for number, host in record.touched() if number == phase.number}
+    faults = proof.forward(record, phase) if touched else {}
+    proven = sum(not found for found in faults.values())
+    return {
+        "phase": phase,
+        "gate": "" if gate is None else "open" if gate.get("open") else "shut",
+        "gate_reasons": (gate or {}).get("reasons", []),
+        "proven": f"{proven} of {len(phase.batch)}" if touched else "",
+        "all_proven": proven == len(phase.batch),
+        "verdict": (verdict or {}).get("verdict", ""),
+        "reasons": (verdict or {}).get("reasons", []),
+        "window": (verdict or {}).get("window"),
+        "criteria": [_criterion(one) for one in (verdict or {}).get("criteria", [])],
+        "proofs": [
+            _proof(host, read_json(record.proof_file(phase.number, host)), faults.get(host, []))
+            for host in phase.batch
+            if host in touched
+        ],
+    }
+
+
+def _matrix(phases: list[dict[str, Any]]) -> dict[str, Any]:
+    """One row for each criterion, one cell for each judged phase: the worst value and the verdict."""
+    judged = [phase for phase in phases if phase["criteria"]]
+    rows: dict[str, dict[str, Any]] = {}
+    for index, phase in enumerate(judged):
+        for one in phase["criteria"]:
+            row = rows.setdefault(one["name"], {"name": one["name"], "cells": [None] * len(judged)})
+            # How many scrapes are enough depends on the length of the soak.
+            row["bound"] = one["bound"] if row.get("bound", one["bound"]) == one["bound"] else "by soak"
+            row["cells"][index] = one
+    return {"phases": [phase["phase"].number for phase in judged], "rows": list(rows.values())}
+
+
+def _criterion(data: Mapping[str, Any]) -> dict[str, Any]:
+    unit = str(data["unit"])
+    ((kind, bound),) = data["bound"].items()
+    shown = Criterion("", "", unit, kind, bound, "", None, None)
+    return {
+        "name": data["name"],
+        "description": data["description"],
+        "worst": value_text(data["worst"]["value"], unit),
+        "worst_host": data["worst"]["host"],
+        "bound": bound_text(shown).replace("<=", "≤").replace(">=", "≥"),
+        "verdict": data["verdict"],
+        "queries": [answer["query"] for answer in data["answers"]],
+        "hosts": [
+            {
+                "host": host["host"],
+                "value": value_text(host["value"], unit),
+                "samples": "" if host["samples"] is None else f"{host['samples']:.4g}",
+                "verdict": host["verdict"],
+                "reason": host["reason"],
+            }
+            for host in data["hosts"]
+        ],
+    }
+
+
+def _proof(host: str, data: Mapping[str, Any] | None, faults: list[str]) -> dict[str, Any]:
+    found = data or {}
+    began, ready = parse_time(found.get("started_at")), parse_time(found.get("ready_at"))
+    pause = found.get("pause_seconds")
+    return {
+        "host": host,
+        "faults": faults,
+        "release": found.get("reported_release", ""),
+        "sha256": str(found.get("pid_sha256", ""))[:12],
+        "pid": found.get("pid", ""),
+        "took": f"{ready - began:.1f} s" if began is not None and ready is not None else "",
+        "pause": f"{float(pause):.1f} s" if isinstance(pause, int | float) else "",
+        "pause_seconds": float(pause) if isinstance(pause, int | float) else None,
+    }
+
+
+def _rollback(record: Record) -> list[dict[str, Any]]:
+    return [
+        _proof(host, read_json(record.rollback_file(host)), faults)
+        for host, faults in proof.backward(record).items()
+    ]
+
+
+def _event_text(event: Mapping[str, Any]) -> str:
+    phase = event.get("phase")
+    match event["event"]:
+        case "started":
+            return f"Rollout of {event['release']} started by {event['by']}"
+        case "gate" if event["open"]:
+            return f"Phase {phase}: gate open"
+        case "gate":
+            return f"Phase {phase}: gate shut: {'; '.join(event['reasons'])}"
+        case "proof":
+            what = "Rollback" if event["rollback"] else f"Phase {phase}"
+            bad = event["faults"]
+            good = len(event["hosts"]) - len(bad)
+            return f"{what}: {good} of {plural(len(event['hosts']), 'host')} proven" + (
+                f"; not proven: {', '.join(bad)}" if bad else ""
+            )
+        case "soak_started":
+            return f"Phase {phase}: soak of {event['seconds']:g} s on {plural(len(event['hosts']), 'host')}"
+        case "verdict":
+            return f"Phase {phase}: verdict {event['verdict']}"
+        case "unlocked":
+            return f"Lock of a dead controller removed by {event['by']}"
+        case "finished":
+            return f"Finished: {str(event['outcome']).replace('_', ' ')}"
+    return str(event["event"])
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _clock(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%H:%M:%S")
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
