@@ -89,6 +89,25 @@ async def test_records_that_queue_up_share_a_commit(opened: Opened) -> None:
     assert len(opened.commits) < 100
 
 
+async def test_what_nobody_waits_for_is_written_all_the_same(tmp_path: Path) -> None:
+    running = Opened(tmp_path)
+    for number in range(10):
+        running.journal.later(records.note(str(number)))
+    await running.journal.append(records.note("the one that is waited for"))
+    assert running.commits == [11]
+    running.journal.later(records.note("last"))
+    await running.journal.close()
+    connection = apsw.Connection(str(tmp_path / "j.sqlite"))
+    assert connection.execute("SELECT count(*) FROM events WHERE kind = 'note'").fetchone() == (12,)
+    connection.close()
+
+
+async def test_a_record_that_cannot_be_written_is_a_failure_not_a_silence(opened: Opened) -> None:
+    with pytest.raises(JournalError, match="KeyError"):
+        await opened.journal.append(Record(Kind.BASELINE, {}))
+    assert opened.errors
+
+
 async def test_ids_are_never_given_again_also_after_a_crash(tmp_path: Path) -> None:
     seen: list[str] = []
     for _ in range(3):

@@ -124,6 +124,11 @@ class Journal:
         assert self._writer is not None, "start() comes first"
         return self._writer.submit(record)
 
+    def later(self, record: Record) -> None:
+        """Queue one event that nobody waits for; the venue can tell it again, so it may lie for a while."""
+        assert self._writer is not None, "start() comes first"
+        self._writer.submit(record, urgent=False)
+
     async def find(self, *, client_id: str | None = None, venue_order_id: str | None = None) -> Order | None:
         """An order, final or not, with the trades that are booked for it."""
         assert self._writer is not None, "start() comes first"

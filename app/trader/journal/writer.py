@@ -18,7 +18,9 @@ from trader.journal.records import Record
 from trader.journal.storage import JournalError
 
 Query = Callable[[apsw.Connection], Any]
-_Item = tuple[Record | Query, "asyncio.Future[Any]"]
+_Item = tuple[Record | Query, "asyncio.Future[Any]", bool]
+
+LAG_SECONDS = 0.02
 
 
 class Writer(threading.Thread):
@@ -54,8 +56,11 @@ class Writer(threading.Thread):
         """Why nothing is written any more; None while all is well."""
         return self._error
 
-    def submit(self, item: Record | Query) -> "asyncio.Future[Any]":
+    def submit(self, item: Record | Query, *, urgent: bool = True) -> "asyncio.Future[Any]":
         """Queue one record (the future resolves when it is durable) or one read (it resolves to the answer).
+
+        Args:
+            urgent: somebody waits. Else it may lie for `LAG_SECONDS`, to share an fsync with others.
 
         Raises (through the future):
             JournalError: writing has failed, now or before.
@@ -67,7 +72,7 @@ class Writer(threading.Thread):
         if self._error is not None:
             future.set_exception(self._error)
         else:
-            self._queue.put((item, future))
+            self._queue.put((item, future, urgent))
         return future
 
     @property
@@ -83,25 +88,39 @@ class Writer(threading.Thread):
     def run(self) -> None:
         stopping = False
         while not stopping:
-            batch = [self._queue.get()]
-            while not self._queue.empty():
-                batch.append(self._queue.get())
-            stopping = None in batch
-            items = [item for item in batch if item is not None]
+            items, stopping = self._gather()
             if items:
                 self._busy_since = time.perf_counter()
                 self._commit(items, self._busy_since)
                 self._busy_since = None
 
+    def _gather(self) -> tuple[list[_Item], bool]:
+        """What goes into the next commit, and whether it is the last."""
+        items: list[_Item] = []
+        until: float | None = None
+        while True:
+            try:
+                item = self._queue.get(timeout=None if until is None else max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                return items, False
+            if item is None:
+                return items, True
+            items.append(item)
+            # From the first urgent one on, only what is there already comes along.
+            if item[2]:
+                until = 0.0
+            elif until is None:
+                until = time.monotonic() + LAG_SECONDS
+
     def _commit(self, items: list[_Item], started: float) -> None:
         if self._error is not None:
-            self._report([(future, None) for _, future in items], self._error, 0.0, 0)
+            self._report([(future, None) for _, future, _ in items], self._error, 0.0, 0)
             return
         answers: list[tuple[asyncio.Future[Any], Any]] = []
         sequence, digest, records = self._sequence, self._hash, 0
         try:
             with storage.transaction(self._connection):
-                for item, future in items:
+                for item, future, _ in items:
                     answer = None
                     if isinstance(item, Record):
                         sequence, records = sequence + 1, records + 1
@@ -109,11 +128,11 @@ class Writer(threading.Thread):
                     else:
                         answer = item(self._connection)
                     answers.append((future, answer))
-        except (apsw.Error, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - a thread that dies unseen would leave every intent waiting
             self._error = JournalError(
                 f"{self._path}: {type(error).__name__}: {error}; check the disk, then restart"
             )
-            self._report([(future, None) for _, future in items], self._error, 0.0, 0)
+            self._report([(future, None) for _, future, _ in items], self._error, 0.0, 0)
             return
         self._sequence, self._hash = sequence, digest
         self._report(answers, None, time.perf_counter() - started, records)

@@ -214,7 +214,7 @@ class OrderManager:
         changes = self.book.book(order, fill, instrument, time.monotonic_ns())
         if changes is None:
             return
-        self._journal.append(records.fill(order.client_id, fill, changes))
+        self._journal.later(records.fill(order.client_id, fill, changes))
         self._metrics.count("trader_fills_total")
         if order.state is OrderState.REJECTED:
             self._contradicted(order)
@@ -229,7 +229,7 @@ class OrderManager:
         if verdict is Verdict.CONTRADICTION:
             self._contradicted(order)
         if changed:
-            self._journal.append(records.state(order))
+            self._journal.later(records.state(order))
         self.book.index(order)
 
     def _contradicted(self, order: Order) -> None:

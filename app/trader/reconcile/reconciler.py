@@ -169,6 +169,9 @@ class Reconciler:
             after = self._cursors.get(symbol, "-1")
             fills = await self._gateway.trades(symbol, after)
             strangers = [fill for fill in fills if not await self._take(fill)]
+            if strangers:
+                await self._name_in_flight()
+                strangers = [fill for fill in strangers if not await self._take(fill)]
             differences += [_foreign(fill) for fill in strangers]
             if fills and not strangers:
                 cursors[symbol] = fills[-1].trade_id
@@ -187,6 +190,14 @@ class Reconciler:
             return False
         self._manager.fill_of(order, fill)
         return True
+
+    async def _name_in_flight(self) -> None:
+        """A trade may be known before the answer that names its order: ask for those without a name."""
+        for order in self._manager.book.in_flight():
+            if order.venue_order_id is None:
+                answer = await self._gateway.lookup(order)
+                if answer.report is not None:
+                    self._manager.report(answer.report)
 
     async def _take_baseline(self) -> list[Difference]:
         balances = await self._gateway.balances()

@@ -1,0 +1,141 @@
+"""Journal against the real emulator: what is explained, and what is not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.trader.support import make_order
+from tests.trader.test_gateway import access
+from tests.venue_sim.support import RunningVenue
+from trader.journal import Journal, records
+from trader.model.orders import Order
+from trader.model.transitions import OrderState, Signal
+from trader.model.values import OrderKind, Side
+from trader.orders.gate import Gate
+from trader.orders.manager import OrderManager
+from trader.orders.resolution import Resolver
+from trader.reconcile import Reconciler
+from trader.telemetry.events import Events
+from trader.telemetry.metrics import Metrics
+from trader.venue.gateway import Gateway, VenueError
+
+DUST = Decimal("0.0001")
+
+
+class House:
+    """Everything below the service, on one account of the emulator."""
+
+    def __init__(self, folder: Path, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.journal = Journal.open(folder / "j.sqlite", "trader-01", "trader-01", 1, "dev")
+        snapshot = self.journal.snapshot()
+        self.journal.start(lambda seconds, count: None, lambda error: None)
+        metrics, events = Metrics(), Events()
+        gate = Gate(lambda state, reasons: None, "start")
+        self.manager = OrderManager(self.journal, gateway, gate, metrics, events)
+        self.manager.load(snapshot)
+        resolver = Resolver(self.manager, gateway, metrics, events)
+        self.reconciler = Reconciler(
+            self.journal, snapshot, gateway, self.manager, resolver, metrics, "trader-01"
+        )
+
+    async def kinds(self) -> set[str]:
+        report = await self.reconciler.run()
+        return {difference.kind for difference in report.differences}
+
+    async def ours(self, number: int, **fields: Any) -> Order:
+        """An order of ours, placed behind the manager's back: it learns nothing of the answer."""
+        order = make_order(f"trader-01-1-{number}", OrderState.SENT, **fields)
+        self.manager.book.add(order)
+        await self.journal.append(records.intent(order))
+        await self.gateway.place(order)
+        return order
+
+    async def market(self, client_id: str) -> None:
+        """A trade of the account by somebody else."""
+        await self.gateway.place(
+            make_order(client_id, kind=OrderKind.MARKET, price=None, side=Side.SELL, quantity=DUST)
+        )
+
+
+@pytest.fixture
+async def house(quiet_venue: RunningVenue, tmp_path: Path) -> AsyncIterator[House]:
+    other = Gateway(access(quiet_venue, "trader-02"), ["BTC/USDT"])
+    await other.connect()
+    await other.place(make_order("trader-02-1-1", price=Decimal(59_000), quantity=Decimal(1)))
+    await other.close()
+    gateway = Gateway(access(quiet_venue), ["BTC/USDT"])
+    await gateway.connect()
+    running = House(tmp_path, gateway)
+    yield running
+    await running.journal.close()
+    await gateway.close()
+
+
+async def test_the_first_run_takes_what_is_there_as_the_beginning(house: House) -> None:
+    await house.market("before-us")
+    assert await house.kinds() == set()
+    assert await house.kinds() == set()
+    assert house.reconciler.last_success_ns > 0
+
+
+async def test_an_account_that_somebody_trades_on_has_no_beginning(house: House) -> None:
+    await house.gateway.place(make_order("web_1", price=Decimal(50_000)))
+    assert await house.kinds() == {"foreign_order"}
+
+
+async def test_orders_and_fills_that_we_missed_are_adopted(house: House) -> None:
+    assert await house.kinds() == set()
+    resting = await house.ours(1, price=Decimal(50_000))
+    taken = await house.ours(2, price=Decimal(59_000), side=Side.SELL, quantity=DUST)
+    assert await house.kinds() == set()
+    assert resting.state is OrderState.OPEN
+    assert (taken.state, taken.filled) == (OrderState.FILLED, DUST)
+    assert house.manager.book.positions == {"BTC/USDT": -DUST}
+
+
+async def test_an_order_that_ended_unseen_is_asked_for(house: House) -> None:
+    assert await house.kinds() == set()
+    order = await house.ours(1, price=Decimal(50_000))
+    assert await house.kinds() == set()
+    assert order.state is OrderState.OPEN
+    await house.gateway.cancel(order)
+    assert await house.kinds() == set()
+    assert order.state.value == "canceled"
+
+
+async def test_what_nothing_explains(house: House) -> None:
+    assert await house.kinds() == set()
+    await house.gateway.place(make_order("web_1", price=Decimal(50_000)))
+    assert await house.kinds() == {"foreign_order"}
+    await house.gateway.place(make_order("trader-01-1-900", price=Decimal(50_000)))
+    assert await house.kinds() == {"foreign_order", "no_intent"}
+    await house.market("web_2")
+    assert await house.kinds() == {"foreign_order", "no_intent", "foreign_fill", "balance"}
+
+
+async def test_an_order_that_is_closed_here_and_open_there(house: House) -> None:
+    assert await house.kinds() == set()
+    order = await house.ours(1, price=Decimal(50_000))
+    house.manager.signal(order, Signal.REFUSED)
+    assert await house.kinds() == {"closed_here"}
+
+
+async def test_an_order_that_is_open_here_and_unknown_there(house: House) -> None:
+    assert await house.kinds() == set()
+    house.manager.book.add(make_order("trader-01-1-5", OrderState.OPEN, venue_order_id="12345"))
+    assert await house.kinds() == {"missing_there"}
+
+
+async def test_a_venue_that_does_not_answer_is_no_agreement(quiet_venue: RunningVenue, house: House) -> None:
+    assert await house.kinds() == set()
+    before = house.reconciler.last_success_ns
+    quiet_venue.fault(kind="error", code=-1000, http_status=500, endpoint="account.status")
+    with pytest.raises(VenueError, match="balances"):
+        await house.reconciler.run()
+    assert house.reconciler.last_success_ns == before
