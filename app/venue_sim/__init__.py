@@ -1,3 +1,49 @@
-"""An exchange in a process: speaks Binance spot REST and WebSocket, keeps a record, breaks on demand."""
+"""An exchange in a process: speaks Binance spot REST and WebSocket, keeps a record, breaks on demand.
+
+Unmodified ccxt.pro `binance` works against it by configuration alone. `hostname` by itself only chooses ccxt's
+table of error classes (its addresses are fixed strings), so the addresses are given too. With
+HOST = "venue.lab:8443" and a certificate for api.venue.lab:
+
+    {
+        "apiKey": ..., "secret": ...,
+        "hostname": HOST,                # spot error classes apply to https://api.<hostname>/ only
+        "cafile": "/path/ca.pem",
+        "urls": {"api": {
+            "public": f"https://api.{HOST}/api/v3",
+            "private": f"https://api.{HOST}/api/v3",
+            "ws": {
+                "spot": f"wss://api.{HOST}/ws",
+                "ws-api": {"spot": f"wss://api.{HOST}/ws-api/v3"},
+            },
+        }},
+        "options": {                     # without these load_markets asks hosts that are not emulated
+            "defaultType": "spot",
+            "fetchMarkets": {"types": ["spot"]},
+            "fetchCurrencies": False,
+            "fetchMargins": False,
+        },
+    }
+
+The venue's own SDK takes base_path=f"https://api.{HOST}" for REST, stream_url=f"wss://api.{HOST}/ws-api/v3" for
+the WebSocket API, stream_url=f"wss://api.{HOST}" for the market streams, and an ssl.SSLContext as https_agent.
+
+What differs from the venue, on purpose: tickers count from the emulator's start instead of over a moving day,
+client order ids are unique among all open orders of an account, self-trades happen (mode NONE), and conditional,
+iceberg and list orders are refused. How it is made:
+
+    cli  config                  the command and its settings
+    server                       wiring and life cycle
+    rest  ws_api  market_socket  what clients connect to
+    admin                        what tests and drills connect to
+    front                        every request passes here
+    faults                       what goes wrong on purpose
+    endpoints  trading           the operations
+    auth  parameters  limits     who asks, what, how often
+    exchange  matching  model    accounts, orders, books
+    flow                         the market's own life
+    record  recovery             what happened, the truth for checkers, and its reading back after a restart
+    dialect  errors              the venue's words
+    user_streams  market_streams  outbox    events to those who subscribed
+"""
 
 __version__ = "0.1.0"

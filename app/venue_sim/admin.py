@@ -103,7 +103,7 @@ class AdminApi:
 
     def note(self, action: str, fault: Fault) -> None:
         """Write into the record that a fault was set, ended by time or was removed."""
-        self._record.append("fault", {"action": action, **fault.describe(time.monotonic_ns())})
+        self._record.append("fault", {"action": action, "fault": fault.describe(time.monotonic_ns())})
 
 
 def _orders(account: Account) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ order     request_id (of the request that caused it, also of another account's; 
           background flow), event (NEW, TRADE, CANCELED, EXPIRED) and the order as it is after the event
 fill      request_id, account, order_id, client_order_id, trade_id, price, quantity, ... maker
 balances  account, and the absolute free and locked amounts of the assets that changed
-fault     action (set | ended | removed) and the fault
+fault     action (set | ended | removed), and fault: its id, name, kind and scope
 stop      an orderly stop
 
 Lines are gathered in memory and written every `FLUSH_SECONDS`: an orderly stop loses nothing, a SIGKILL of

@@ -189,7 +189,7 @@ class RunningVenue:
             "record": str(self.record_path),
             "seed": 7,
             "background": {"events_per_second": 20},
-            "symbols": [BTCUSDT, ETHUSDT],
+            "symbols": [dict(BTCUSDT), dict(ETHUSDT)],
             **settings,
         }
         self.config_path.write_text(yaml.safe_dump(self.settings))

@@ -1,0 +1,168 @@
+"""The WebSocket API as frames."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.venue_sim.support import RunningVenue
+
+DEADLINE_SECONDS = 10
+ORDER = {
+    "symbol": "BTCUSDT",
+    "side": "BUY",
+    "type": "LIMIT",
+    "timeInForce": "GTC",
+    "quantity": "0.001",
+    "price": "50000",
+}
+
+
+class Frames:
+    """One connection; answers by id, events apart."""
+
+    def __init__(self, venue: RunningVenue, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._credentials = venue.accounts["trader-01"]
+        self.events: list[dict[str, Any]] = []
+        self._count = 0
+
+    async def send(self, text: str) -> None:
+        await self._socket.send_str(text)
+
+    async def receive(self) -> dict[str, Any]:
+        frame = await self._socket.receive(DEADLINE_SECONDS)
+        assert frame.type == aiohttp.WSMsgType.TEXT, frame
+        decoded: dict[str, Any] = json.loads(frame.data)
+        return decoded
+
+    async def ask(self, method: str, **params: Any) -> dict[str, Any]:
+        """Send a request and wait for its answer; events that come before are kept."""
+        self._count += 1
+        await self.send(json.dumps({"id": self._count, "method": method, "params": params}))
+        while True:
+            frame = await self.receive()
+            if "event" not in frame:
+                assert frame["id"] == self._count
+                return frame
+            self.events.append(frame)
+
+    async def signed(self, method: str, **params: Any) -> dict[str, Any]:
+        """The same, signed."""
+        params |= {"apiKey": self._credentials.api_key, "timestamp": int(time.time() * 1000)}
+        text = {n: str(v).lower() if isinstance(v, bool) else str(v) for n, v in params.items()}
+        payload = "&".join(f"{name}={text[name]}" for name in sorted(text))
+        secret = self._credentials.api_secret.encode()
+        return await self.ask(
+            method, **params, signature=hmac.new(secret, payload.encode(), "sha256").hexdigest()
+        )
+
+    async def event(self) -> dict[str, Any]:
+        """The next event."""
+        return self.events.pop(0) if self.events else await self.receive()
+
+
+@asynccontextmanager
+async def frames(venue: RunningVenue) -> AsyncIterator[Frames]:
+    connector = aiohttp.TCPConnector(ssl=venue.ssl_context())
+    async with (
+        aiohttp.ClientSession(connector=connector) as session,
+        session.ws_connect(f"wss://ws-api.{venue.hostname}/ws-api/v3") as socket,
+    ):
+        yield Frames(venue, socket)
+
+
+async def test_requests_and_rate_limits(quiet_venue: RunningVenue) -> None:
+    async with frames(quiet_venue) as connection:
+        answer = await connection.ask("time")
+        assert answer["status"] == 200
+        assert answer["rateLimits"][0]["count"] == 1
+        assert "rateLimits" not in await connection.ask("ping", returnRateLimits=False)
+        assert (await connection.ask("v3/ping"))["result"] == {}
+        placed = await connection.signed("order.place", **ORDER)
+        assert [row["rateLimitType"] for row in placed["rateLimits"]] == [
+            "ORDERS",
+            "ORDERS",
+            "REQUEST_WEIGHT",
+        ]
+        assert placed["result"]["status"] == "NEW"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("not json", -1135),
+        ("[]", -1135),
+        ('{"id": 1}', -1135),
+        ('{"id": 1, "method": "ping", "params": []}', None),
+        ('{"id": 1, "method": "ping", "params": [1]}', -1135),
+        ('{"id": 1, "method": "order.destroy"}', -1020),
+        ('{"id": 1, "method": "depth", "params": {"symbol": "BTCUSDT", "limit": 1.5}}', -1102),
+        ('{"id": 1, "method": "order.place", "params": {}}', -2014),
+    ],
+)
+async def test_bad_frames(quiet_venue: RunningVenue, text: str, code: int | None) -> None:
+    async with frames(quiet_venue) as connection:
+        await connection.send(text)
+        answer = await connection.receive()
+        assert answer.get("error", {}).get("code") == code
+        assert (await connection.ask("ping"))["status"] == 200, "the connection goes on"
+
+
+async def test_both_ways_to_sign(quiet_venue: RunningVenue) -> None:
+    async with frames(quiet_venue) as connection:
+        placed = await connection.signed("order.place", **ORDER, newClientOrderId="a/b:c")
+        assert placed["result"]["clientOrderId"] == "a/b:c"
+        refused = await connection.ask(
+            "account.status", apiKey=quiet_venue.accounts["trader-01"].api_key,
+            timestamp=int(time.time() * 1000), signature="00",
+        )  # fmt: skip
+        assert (refused["status"], refused["error"]["code"]) == (400, -1022)
+
+
+async def test_user_stream_events_in_order(quiet_venue: RunningVenue) -> None:
+    async with frames(quiet_venue) as connection, frames(quiet_venue) as other:
+        subscribed = await connection.signed("userDataStream.subscribe.signature")
+        assert subscribed["result"] == {"subscriptionId": 0}
+        await other.signed("order.place", **ORDER, newClientOrderId="t-1")
+        await other.signed("order.cancel", symbol="BTCUSDT", origClientOrderId="t-1", newClientOrderId="t-c")
+        events = [await connection.event() for _ in range(4)]
+        assert {frame["subscriptionId"] for frame in events} == {0}
+        kinds = [frame["event"]["e"] for frame in events]
+        assert kinds == ["executionReport", "outboundAccountPosition"] * 2
+        new, locked, cancelled, freed = (frame["event"] for frame in events)
+        assert (new["c"], new["C"], new["x"], new["X"], new["w"]) == ("t-1", "", "NEW", "NEW", True)
+        assert locked["B"] == [{"a": "USDT", "f": "99950.00000000", "l": "50.00000000"}]
+        assert (cancelled["c"], cancelled["C"], cancelled["x"]) == ("t-c", "t-1", "CANCELED")
+        assert freed["B"][0]["l"] == "0.00000000"
+        await connection.ask("userDataStream.unsubscribe", subscriptionId=0)
+        await other.signed("order.place", **ORDER)
+        assert (await connection.ask("session.subscriptions"))["result"] == []
+        assert connection.events == []
+
+
+async def test_two_subscriptions_on_one_connection(quiet_venue: RunningVenue) -> None:
+    async with frames(quiet_venue) as connection:
+        for number in range(2):
+            answer = await connection.signed("userDataStream.subscribe.signature")
+            assert answer["result"]["subscriptionId"] == number
+        await connection.signed("order.place", **ORDER)
+        events = [await connection.event() for _ in range(4)]
+        assert sorted(frame["subscriptionId"] for frame in events) == [0, 0, 1, 1]
+
+
+async def test_a_fault_holds_up_its_own_request_only(quiet_venue: RunningVenue) -> None:
+    quiet_venue.fault(kind="hang", endpoint="order.place")
+    async with frames(quiet_venue) as connection:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(connection.signed("order.place", **ORDER, newClientOrderId="t-1"), 0.2)
+        found = await connection.signed("order.status", symbol="BTCUSDT", origClientOrderId="t-1")
+        assert found["result"]["status"] == "NEW", "a hang is after the venue has acted"
