@@ -31,10 +31,12 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         argv = [str(word) for word in self._task.args["argv"]]
         display = Display()
+        # Tasks run in a child of ansible-playbook; a lock belongs to the run, not to the task that took it.
+        environment = os.environ | {"PYTHONUNBUFFERED": "1", "BREAKWATER_CONTROLLER_PID": str(os.getppid())}
         lines = []
         with subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, errors="replace", cwd=ROOT, env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            text=True, errors="replace", cwd=ROOT, env=environment,
         ) as process:  # fmt: skip
             assert process.stdout is not None
             for line in process.stdout:

@@ -79,7 +79,7 @@ def check(rollout: Rollout, good: str) -> None:
     """
     if rollout.result["outcome"] != "rolled_back":
         raise OperatorError(f"the bad release was not turned back; see {rollout.report}")
-    if rollout.touched != rollout.plan["phases"][0]["hosts"]:
+    if rollout.touched != rollout.plan["phases"][0]["batch"]:
         raise OperatorError(f"the bad release reached {' '.join(rollout.touched)}; see {rollout.report}")
 
 

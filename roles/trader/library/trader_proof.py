@@ -118,7 +118,10 @@ def prove(unit: str, url: str) -> dict[str, Any]:
         if trading_ns and shown["ActiveExitTimestampMonotonic"] != "0"
         else None
     )
+    active = json.loads((Path("/opt") / unit / "current" / "REVISION").read_text())
     return {
+        "release": active["id"],
+        "sha256": active["sha256"],
         "pid": pid,
         "pid_release": revision["id"],
         "pid_sha256": revision["sha256"],
