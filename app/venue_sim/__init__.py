@@ -1,7 +1,7 @@
 """An exchange in a process: speaks Binance spot REST and WebSocket, keeps a record, breaks on demand.
 
-Unmodified ccxt.pro `binance` works against it by configuration alone. `hostname` by itself only chooses ccxt's
-table of error classes (its addresses are fixed strings), so the addresses are given too. With
+Unmodified ccxt.pro `binance` works against it by configuration alone. `hostname` by itself only chooses
+ccxt's table of error classes (its addresses are fixed strings), so the addresses are given too. With
 HOST = "venue.lab:8443" and a certificate for api.venue.lab:
 
     {
@@ -24,12 +24,12 @@ HOST = "venue.lab:8443" and a certificate for api.venue.lab:
         },
     }
 
-The venue's own SDK takes base_path=f"https://api.{HOST}" for REST, stream_url=f"wss://api.{HOST}/ws-api/v3" for
-the WebSocket API, stream_url=f"wss://api.{HOST}" for the market streams, and an ssl.SSLContext as https_agent.
+The venue's own SDK takes base_path=f"https://api.{HOST}" for REST, stream_url=f"wss://api.{HOST}/ws-api/v3"
+for the WebSocket API, stream_url=f"wss://api.{HOST}" for market streams, an ssl.SSLContext as https_agent.
 
 What differs from the venue, on purpose: tickers count from the emulator's start instead of over a moving day,
-client order ids are unique among all open orders of an account, self-trades happen (mode NONE), and conditional,
-iceberg and list orders are refused. How it is made:
+client order ids are unique among all open orders of an account, self-trades happen (mode NONE), and
+conditional, iceberg and list orders are refused. How it is made:
 
     cli  config                  the command and its settings
     server                       wiring and life cycle
@@ -39,10 +39,10 @@ iceberg and list orders are refused. How it is made:
     faults                       what goes wrong on purpose
     endpoints  trading           the operations
     auth  parameters  limits     who asks, what, how often
-    exchange  matching  model    accounts, orders, books
+    exchange  filters  matching  model    accounts, orders, books
     flow                         the market's own life
     record  recovery             what happened, the truth for checkers, and its reading back after a restart
-    dialect  errors              the venue's words
+    dialect  events  errors      the venue's words
     user_streams  market_streams  outbox    events to those who subscribed
 """
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol
 
-from venue_sim import errors
+from venue_sim import errors, filters
 from venue_sim.matching.book import OrderBook
 from venue_sim.model import (
     BUY,
@@ -152,11 +152,9 @@ class Exchange:
         if new.type == MARKET:
             new = self._with_quantity(market, new)
         else:
-            _check_price(rules, new.price)
-        _check_quantity(rules, new.quantity)
-        reference = market.last_price if new.type == MARKET else new.price
-        if new.quantity * reference < rules.min_notional:
-            raise errors.filter_failure("NOTIONAL")
+            filters.check_price(rules, new.price)
+        filters.check_quantity(rules, new.quantity)
+        filters.check_notional(rules, new.quantity, market.last_price if new.type == MARKET else new.price)
         if new.type == LIMIT_MAKER and market.book.next_maker(new.side, new.price) is not None:
             raise errors.rejected(errors.WOULD_MATCH)
         if account.is_house:
@@ -338,20 +336,6 @@ class Exchange:
     def _tell_book(self, market: Market) -> None:
         for sink in self.sinks:
             sink.book(market)
-
-
-def _check_price(rules: Rules, price: Decimal) -> None:
-    if not price:
-        raise errors.VenueError(-1013, "Invalid price.")
-    if price > rules.max_price or price % rules.tick_size:
-        raise errors.filter_failure("PRICE_FILTER")
-
-
-def _check_quantity(rules: Rules, quantity: Decimal) -> None:
-    if not quantity:
-        raise errors.VenueError(-1013, "Invalid quantity.")
-    if quantity > rules.max_quantity or quantity % rules.step_size:
-        raise errors.filter_failure("LOT_SIZE")
 
 
 def _count(market: Market, trade: Trade) -> None:

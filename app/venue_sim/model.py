@@ -131,7 +131,7 @@ class Account:
     api_secret: bytes = field(repr=False)
     uid: int
     is_house: bool = False
-    history: int = 50_000
+    history: int = 20_000
     balances: dict[str, Balance] = field(default_factory=dict)
     orders: dict[int, Order] = field(default_factory=dict)
     open_orders: dict[int, Order] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 
-from venue_sim import dialect
+from venue_sim import events
 from venue_sim.dialect import Json
 from venue_sim.exchange import Market, OrderEvent
 from venue_sim.model import Account, Trade
@@ -39,12 +39,12 @@ class UserStreams:
     def order_event(self, event: OrderEvent) -> None:
         """An order changed."""
         if event.order.account.name in self._subscriptions:
-            self._send(event.order.account, dialect.execution_report(event))
+            self._send(event.order.account, events.execution_report(event))
 
     def balances(self, account: Account, assets: tuple[str, ...], now_ms: int) -> None:
         """Balances of an account changed."""
         if account.name in self._subscriptions:
-            self._send(account, dialect.account_position(account, assets, now_ms))
+            self._send(account, events.account_position(account, assets, now_ms))
 
     def trade(self, market: Market, trade: Trade) -> None:
         """Public trades go to the market streams."""

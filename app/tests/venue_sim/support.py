@@ -7,10 +7,6 @@ in programs that a test starts because of `RunningVenue.command_prefix`.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import datetime
-import hmac
-import ipaddress
 import json
 import os
 import socket
@@ -19,30 +15,22 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import aiohttp
-import ccxt.pro
 import pytest
 import yaml
 from aiohttp.resolver import ThreadedResolver
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-from yarl import URL
 
+from tests.venue_sim.tls import DOMAIN, Certificates
 from venue_sim.config import load_accounts, load_config
 from venue_sim.server import VenueServer
 
 T = TypeVar("T")
 
-DOMAIN = "venue.test"
 DEADLINE_SECONDS = 10.0
 
 BTCUSDT = {
@@ -81,55 +69,6 @@ ACCOUNTS = [
     TestAccount(f"trader-{n:02}", f"key-of-trader-{n:02}-" + "k" * 20, f"secret-of-trader-{n:02}-" + "s" * 20)
     for n in (1, 2, 3)
 ]
-
-
-@dataclass(frozen=True)
-class Certificates:
-    """A throw-away CA and a certificate of it for `venue.test` and every name under it."""
-
-    ca_file: Path
-    certificate: Path
-    key: Path
-
-
-def make_certificates(folder: Path) -> Certificates:
-    """Make the CA and the certificate."""
-    now = datetime.datetime.now(datetime.UTC)
-    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test CA")])
-
-    def builder(subject: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(ca_name)
-            .public_key(public_key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=2))
-        )
-
-    ca = (
-        builder(ca_name, ca_key.public_key())
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(ca_key, hashes.SHA256())
-    )
-    names: list[x509.GeneralName] = [x509.DNSName(n) for n in (DOMAIN, f"*.{DOMAIN}", "localhost")]
-    names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
-    certificate = (
-        builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, DOMAIN)]), key.public_key())
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .sign(ca_key, hashes.SHA256())
-    )
-    made = Certificates(folder / "ca.pem", folder / "cert.pem", folder / "key.pem")
-    made.ca_file.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
-    made.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    made.key.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return made
 
 
 def resolve_test_names(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -336,64 +275,6 @@ class RunningVenue:
         as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
         script = f"mount --bind '{hosts}' /etc/hosts && exec \"$@\""
         return ["unshare", *as_root, "--mount", "sh", "-c", script, "sh"]
-
-
-@asynccontextmanager
-async def ccxt_client(venue: RunningVenue, account: str = "trader-01", **extra: Any) -> AsyncIterator[Any]:
-    """An unmodified ccxt.pro.binance on the emulator, closed at the end."""
-    client = ccxt.pro.binance(venue.ccxt_config(account, timeout_on_exit=0, **extra))
-    try:
-        yield client
-    finally:
-        # Python 3.11.2 (Debian 12): asyncio's TLS transports cannot be aborted twice, as closing ccxt does.
-        with contextlib.suppress(AttributeError):
-            await client.close()
-
-
-class RawClient:
-    """A hand-written REST client: sends exactly the bytes that a test wants."""
-
-    def __init__(self, venue: RunningVenue, session: aiohttp.ClientSession, account: str) -> None:
-        self._session = session
-        self._url = venue.rest_url
-        self.credentials = venue.accounts[account]
-
-    def sign(self, payload: str) -> str:
-        """The HMAC of a payload."""
-        return hmac.new(self.credentials.api_secret.encode(), payload.encode(), "sha256").hexdigest()
-
-    async def send(
-        self, method: str, path: str, query: str = "", body: str | None = None, key: str | None = ""
-    ) -> tuple[int, Any, Mapping[str, str]]:
-        """Send a request as it is; `key` None: no API key, "": the account's own.
-
-        Returns:
-            Status, decoded body, headers.
-        """
-        headers = {"Content-Type": "application/x-www-form-urlencoded"} if body is not None else {}
-        if key is not None:
-            headers["X-MBX-APIKEY"] = key or self.credentials.api_key
-        url = URL(f"{self._url}{path}{'?' + query if query else ''}", encoded=True)
-        async with self._session.request(method, url, data=body, headers=headers) as answer:
-            text = await answer.text()
-            decoded = json.loads(text) if answer.content_type == "application/json" else text
-            return answer.status, decoded, answer.headers
-
-    async def signed(
-        self, method: str, path: str, query: str = "", timestamp_ms: int | None = None
-    ) -> tuple[int, Any, Mapping[str, str]]:
-        """Add the time, sign and send, in the query."""
-        now = int(time.time() * 1000) if timestamp_ms is None else timestamp_ms
-        payload = f"{query}{'&' if query else ''}timestamp={now}"
-        return await self.send(method, path, f"{payload}&signature={self.sign(payload)}")
-
-
-@asynccontextmanager
-async def raw_client(venue: RunningVenue, account: str = "trader-01") -> AsyncIterator[RawClient]:
-    """A hand-written REST client, closed at the end."""
-    connector = aiohttp.TCPConnector(ssl=venue.ssl_context())
-    async with aiohttp.ClientSession(connector=connector) as session:
-        yield RawClient(venue, session, account)
 
 
 async def eventually(found: Callable[[], T | None], what: str) -> T:

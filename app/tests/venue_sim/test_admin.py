@@ -10,7 +10,8 @@ import aiohttp
 import ccxt
 import pytest
 
-from tests.venue_sim.support import RunningVenue, ccxt_client, eventually, raw_client
+from tests.venue_sim.clients import ccxt_client, raw_client
+from tests.venue_sim.support import RunningVenue, eventually
 
 SYMBOL = "BTC/USDT"
 BUY: tuple[Any, ...] = (SYMBOL, "limit", "buy", 0.001, 50_000)

@@ -9,7 +9,8 @@ from typing import Any
 import ccxt
 import pytest
 
-from tests.venue_sim.support import RunningVenue, ccxt_client
+from tests.venue_sim.clients import ccxt_client
+from tests.venue_sim.support import RunningVenue
 
 SYMBOL = "BTC/USDT"
 DEADLINE_SECONDS = 10

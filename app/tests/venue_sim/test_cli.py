@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.venue_sim.support import Certificates, RunningVenue
+from tests.venue_sim.support import RunningVenue
+from tests.venue_sim.tls import Certificates
 
 COMMAND = [sys.executable, "-c", "from venue_sim.cli import main; main()"]
 APP = Path(__file__).resolve().parents[2]

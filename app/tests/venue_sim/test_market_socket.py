@@ -10,7 +10,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.venue_sim.support import RunningVenue, raw_client
+from tests.venue_sim.clients import raw_client
+from tests.venue_sim.support import RunningVenue
 
 DEADLINE_SECONDS = 10
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.venue_sim.support import RunningVenue, ccxt_client, raw_client
+from tests.venue_sim.clients import ccxt_client, raw_client
+from tests.venue_sim.support import RunningVenue
 from venue_sim.record import Record, RecordError
 
 ORDER = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.001&price=50000"

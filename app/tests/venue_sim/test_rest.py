@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.venue_sim.support import RawClient, RunningVenue, raw_client
+from tests.venue_sim.clients import RawClient, raw_client
+from tests.venue_sim.support import RunningVenue
 
 ORDER = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.001&price=50000"
 
