@@ -125,8 +125,10 @@ def test_a_bad_release_is_judged_and_its_way_back_proven(fake: FakePrometheus, r
         "phase 1: verdict fail",
         "  trader-01: errors: 20 %, bound < 1 %",
     ]
-    assert run("touched", "--rollout", folder, "--json").stdout == '["trader-01"]\n'
-    assert run("touched", "--rollout", folder).stdout == "trader-01\n"
+    assert json.loads(run("touched", "--rollout", folder, "--json").stdout) == [
+        {"host": "trader-01", "previous_release": "trader-1.2.2-bbbbbbbbbbbb"}
+    ]
+    assert run("touched", "--rollout", folder).stdout == "trader-01  trader-1.2.2-bbbbbbbbbbbb\n"
     unproven = run("proof", "--rollout", folder, "--rollback")
     assert unproven.exit_code == 1
     assert "trader-01: gave no proof" in unproven.stdout

@@ -19,7 +19,7 @@ from ops.canary.finish import finish as finish_rollout
 from ops.canary.judge import bound_text, value_text
 from ops.canary.plan import Criterion, Plan, make_plan
 from ops.canary.prometheus import Prometheus
-from ops.canary.record import create, open_record, utc_text, write_json
+from ops.canary.record import create, open_record, previous_release, utc_text, write_json
 from ops.canary.soak import soak as soak_phase
 from ops.canary.text import plural, table
 from ops.errors import OperatorError
@@ -79,7 +79,11 @@ def plan_command(
 @cli.command()
 @_plan_options
 @click.option(
-    "--owner-pid", required=True, type=int, help="Pid of ansible-playbook: the rollout lives with it."
+    "--owner-pid",
+    required=True,
+    type=int,
+    envvar="BREAKWATER_CONTROLLER_PID",
+    help="Pid of ansible-playbook: the rollout lives with it [environment: BREAKWATER_CONTROLLER_PID].",
 )
 def start(
     inventory: str,
@@ -191,13 +195,17 @@ def soak(folder: Path, number: int) -> None:
 @_rollout_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def touched(folder: Path, as_json: bool) -> None:
-    """Name the hosts whose change had begun, in the order of the plan."""
-    hosts = [host for _, host in open_record(folder).touched()]
+    """Name the hosts whose change had begun, in the order of the plan, and the release that each had."""
+    record = open_record(folder)
+    hosts = [
+        {"host": host, "previous_release": previous_release(record, number, host)}
+        for number, host in record.touched()
+    ]
     if as_json:
         click.echo(json.dumps(hosts))
         return
-    for host in hosts:
-        click.echo(host)
+    for entry in hosts:
+        click.echo(f"{entry['host']}  {entry['previous_release']}")
 
 
 @cli.command()

@@ -109,6 +109,19 @@ def open_record(folder: Path) -> Record:
         ) from None
 
 
+def previous_release(record: Record, number: int, host: str) -> str:
+    """Id of the release that a touched host had when its change began.
+
+    Raises:
+        OperatorError: its mark does not say; then nobody knows where it must go back to.
+    """
+    path = record.begun_file(number, host)
+    release = (read_json(path) or {}).get("previous_release")
+    if not release:
+        raise OperatorError(f"{path} does not name the previous release of {host}; turn it back by hand")
+    return str(release)
+
+
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Write a whole file or none."""
     draft = path.with_name(f".{path.name}.draft")
