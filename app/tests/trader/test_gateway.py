@@ -14,7 +14,7 @@ from tests.venue_sim.support import RunningVenue
 from trader.model.transitions import Signal
 from trader.model.values import Fill, OrderKind, OrderReport, Quote, Side
 from trader.venue.exchange import VenueAccess
-from trader.venue.gateway import Found, Gateway, VenueError
+from trader.venue.gateway import Found, Gateway, VenueError, describe
 from trader.venue.outcomes import Outcome
 from trader.venue.streams import Handlers, Stream, Streams
 
@@ -148,6 +148,12 @@ async def test_a_symbol_that_is_not_traded_is_named(quiet_venue: RunningVenue) -
     with pytest.raises(VenueError, match="symbols: DOGE/USDT is not traded"):
         await gateway.connect()
     await gateway.close()
+
+
+def test_an_error_is_one_short_line_without_a_query() -> None:
+    error = TimeoutError("binance GET https://x/api/v3/account?timestamp=1&signature=abc 504\n<html>")
+    assert describe(error) == "TimeoutError: binance GET https://x/api/v3/account?... 504"
+    assert len(describe(ValueError("x" * 1_000))) < 250
 
 
 class Heard:

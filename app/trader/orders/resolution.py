@@ -11,10 +11,11 @@ from trader.model.transitions import OrderState, Signal
 from trader.orders.manager import OrderManager
 from trader.telemetry.events import Events
 from trader.telemetry.metrics import Metrics
-from trader.venue.gateway import Found, Gateway, Lookup, VenueError, describe
+from trader.venue.gateway import Found, Gateway, Lookup, VenueError, describe, now_ms
 
 DELAYS_SECONDS = (0.0, 0.25, 0.5, 1.0, 2.0)  # then the last one for ever: an order is never given up
 MARGIN_MS = 1_000
+TICK_SECONDS = 0.05
 
 
 class Resolver:
@@ -50,11 +51,17 @@ class Resolver:
     async def _resolve(self, order: Order) -> None:
         attempt = 0
         while _unproven(order):
-            await asyncio.sleep(DELAYS_SECONDS[min(attempt, len(DELAYS_SECONDS) - 1)])
+            await asyncio.sleep(self._delay_seconds(order, attempt))
             attempt += 1
             if _unproven(order):
                 await self._ask(order)
         self._events.emit("order_resolved", client_id=order.client_id, state=order.state, attempts=attempt)
+
+    def _delay_seconds(self, order: Order, attempt: int) -> float:
+        """By the table, but no longer than until absence can be proof."""
+        delay = DELAYS_SECONDS[min(attempt, len(DELAYS_SECONDS) - 1)]
+        until_proof_ms = order.sent_ms + self._gateway.recv_window_ms + MARGIN_MS - now_ms()
+        return min(delay, until_proof_ms / 1_000 + TICK_SECONDS) if until_proof_ms > 0 else delay
 
     async def _ask(self, order: Order) -> None:
         try:

@@ -14,7 +14,7 @@ from trader.orders.manager import OrderManager
 from trader.orders.resolution import MARGIN_MS, Resolver
 from trader.reconcile.explain import Difference, balance_differences
 from trader.telemetry.metrics import Metrics
-from trader.venue.gateway import Found, Gateway, VenueError
+from trader.venue.gateway import Found, Gateway, VenueError, describe
 
 _ENDED = (Signal.FILLED, Signal.CANCELED, Signal.EXPIRED, Signal.REFUSED)
 ATTEMPTS = 4  # what is on its way when we ask is there when we ask again
@@ -159,7 +159,7 @@ class Reconciler:
             return None
         if answer.found is Found.ABSENT:
             return Difference("missing_there", f"{order.client_id}: {order.state} here, unknown at the venue")
-        raise VenueError(f"order {order.client_id}: {answer.error}")
+        raise VenueError(f"order {order.client_id}: {describe(answer.error)}")
 
     async def _fills(self) -> list[Difference]:
         differences: list[Difference] = []

@@ -14,7 +14,7 @@ from trader.service.trading import Trading
 from trader.telemetry.events import Events
 from trader.telemetry.metrics import Metrics
 from trader.venue.gateway import Gateway, VenueError, describe
-from trader.venue.streams import Handlers, Stream, Streams
+from trader.venue.streams import Handlers, Silence, Stream, Streams
 
 FIRST_RETRY_SECONDS = 0.5
 LONGEST_RETRY_SECONDS = 5.0
@@ -22,7 +22,6 @@ RETRY_SECONDS = 2.0  # after a reconciliation that the venue did not answer
 FAILURES_ALLOWED = 2  # in a row; with one more, trading halts
 EXTEND_SECONDS = 30  # a start that waits for the venue asks systemd for this much more time, again and again
 SHOWN = 10
-SILENCE_SECONDS = 5.0
 
 
 class VenueLink:
@@ -50,6 +49,7 @@ class VenueLink:
         self._metrics = metrics
         self._events = events
         self._wanted = asyncio.Event()
+        self._silence = Silence()
         self._failures = 0
         self._ready = False
         handlers = Handlers(trading.on_quote, manager.report, manager.fill, self._lost, self._back)
@@ -118,10 +118,10 @@ class VenueLink:
             return
 
     async def _check_streams(self) -> None:
-        """An acknowledged order must show on the account's stream; if not, the stream is broken."""
-        since_ack = (time.time_ns() - self._manager.last_acknowledged_ns) / 1e9
-        silent = self._streams.age_seconds(Stream.ORDERS) > since_ack + SILENCE_SECONDS
-        if self._manager.last_acknowledged_ns and silent and since_ack > SILENCE_SECONDS:
+        now = time.monotonic()
+        acknowledged = self._manager.last_acknowledged_ns
+        acked_at = now - (time.time_ns() - acknowledged) / 1e9 if acknowledged else None
+        if self._silence.lasts(now, now - self._streams.age_seconds(Stream.ORDERS), acked_at):
             self._events.emit("stream_silent", "warning", stream=Stream.ORDERS)
             await self._streams.reset_user()
 

@@ -1,6 +1,7 @@
 """Requests to the venue. What moves an order says what its answer proved, and never tries twice."""
 
 import asyncio
+import re
 import time
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,6 +18,7 @@ from trader.venue.parse import OddAnswerError
 from trader.venue.slim_ccxt import errors
 
 TRADES_PAGE = 1_000
+_QUERY = re.compile(r"\?[^\s\"']+")
 # What a request can raise: ccxt's errors; aiohttp and ssl errors that ccxt lets through; answers that do
 # not parse.
 REQUEST_ERRORS = (
@@ -207,9 +209,9 @@ class Gateway:
 
 
 def describe(error: BaseException | None) -> str:
-    """An error in one short line; ccxt puts whole pages into its messages."""
+    """An error in one short line: ccxt's messages hold whole pages, and URLs with the request's signature."""
     lines = str(error).splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0][:200]}"
+    return f"{type(error).__name__}: {_QUERY.sub('?...', lines[0])[:200]}"
 
 
 def now_ms() -> int:

@@ -24,6 +24,7 @@ SUBSCRIBE_SECONDS = 5.0
 IDLE_SECONDS = (
     5.0  # user events come only with orders; after this the cache is looked at, and the wait goes on
 )
+SILENCE_SECONDS = 4.0
 FIRST_BACKOFF_SECONDS = 0.1
 LONGEST_BACKOFF_SECONDS = 5.0
 
@@ -48,6 +49,30 @@ class Handlers:
     fill: Callable[[Fill], object]
     lost: Callable[[Stream, BaseException], None]
     back: Callable[[Stream], None]
+
+
+class Silence:
+    """Whether the account's stream says nothing where it must: every acknowledged order shows on it."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def lasts(self, now: float, heard_at: float, acked_at: float | None) -> bool:
+        """Asked every second or so.
+
+        Args:
+            now: monotonic seconds, as the other two.
+            heard_at: of the stream's last event.
+            acked_at: of the last acknowledged order; None = there was none.
+        """
+        if acked_at is None or heard_at >= acked_at:
+            self._since = None
+        elif self._since is None or heard_at > self._since:
+            self._since = now
+        elif now - self._since > SILENCE_SECONDS:
+            self._since = None
+            return True
+        return False
 
 
 class Streams:
