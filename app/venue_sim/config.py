@@ -61,7 +61,7 @@ class Admin(_Settings):
 
 
 class Background(_Settings):
-    """The seeded background flow of each symbol.
+    """The seeded background flow of each symbol; with no events nobody trades but the accounts.
 
     The mid price moves by itself, but never further than `band_bps` from the symbol's `price`.
     """
@@ -111,8 +111,12 @@ class Symbol(_Settings):
         return self
 
     def rules(self) -> Rules:
-        """The rules that the exchange works with."""
-        return Rules(**self.model_dump())
+        """The rules that the exchange works with; their upper bounds suit very dear and very cheap assets."""
+        return Rules(
+            **self.model_dump(),
+            max_price=max(Decimal(1_000_000), self.price * 10),
+            max_quantity=max(Decimal(9_000_000), 10_000_000 // self.price),
+        )
 
 
 class Config(_Settings):

@@ -147,3 +147,39 @@ def test_help_teaches() -> None:
     for word in ("accounts.json", "tick_size", "curl -X POST", "validate-config"):
         assert word in done.stdout
     assert run("run").returncode == 2
+
+
+def test_a_full_disk_stops_it_with_one_line(settings: RunningVenue) -> None:
+    limited = [
+        "sh",
+        "-c",
+        'ulimit -f 8 && exec "$@"',
+        "sh",
+        *COMMAND,
+        "run",
+        "--config",
+        str(settings.config_path),
+    ]
+    settings.settings["background"] = {"events_per_second": 0}
+    settings.config_path.write_text(yaml.safe_dump(settings.settings))
+    process = subprocess.Popen(
+        limited, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        url = f"http://127.0.0.1:{json.loads(process.stdout.readline())['admin_port']}/faults"
+        body = json.dumps({"kind": "error", "name": "x" * 1000, "duration_seconds": 9}).encode()
+        for _ in range(100):
+            try:
+                urllib.request.urlopen(urllib.request.Request(url, body, method="POST"), timeout=5).close()
+            except OSError:
+                break
+        assert process.wait(DEADLINE_SECONDS) == 1
+        assert process.stderr is not None
+        complaint = process.stderr.read()
+        assert (
+            complaint == f"venue-sim: stopped: record: cannot write {settings.record_path}: File too large\n"
+        )
+    finally:
+        process.kill()
+        process.communicate()

@@ -6,13 +6,21 @@ from decimal import Decimal
 
 import pytest
 
-from venue_sim.config import Background
+from venue_sim.config import Background, Symbol
 from venue_sim.exchange import Exchange, NewOrder
 from venue_sim.flow import Flow
 from venue_sim.model import BUY, SELL, ZERO, Account, Balance, Rules
 
 RULES = Rules("BTCUSDT", "BTC", "USDT", Decimal(60_000), Decimal("0.01"), Decimal("0.00001"), Decimal(5))
 CHEAP = Rules("DOGEUSDT", "DOGE", "USDT", Decimal("0.1"), Decimal("0.00001"), Decimal(1), Decimal(5))
+
+
+def symbol(price: str, tick_size: str, step_size: str) -> Rules:
+    """Rules as the settings make them."""
+    amounts = {"price": price, "tick_size": tick_size, "step_size": step_size, "min_notional": "5"}
+    return Symbol.model_validate({"symbol": "XUSDT", "base": "X", "quote": "USDT", **amounts}).rules()
+
+
 HOUR_OF_STEPS = 20 * 3600
 
 
@@ -45,6 +53,26 @@ def test_an_hour_stays_in_its_band_with_a_full_book(rules: Rules) -> None:
     assert Decimal("0.0001") < furthest < Decimal("0.01"), "the price must live, within its band"
     assert exchange.markets[rules.symbol].trade_count > HOUR_OF_STEPS // 50
     assert len(exchange.house.orders) < 300, "the house keeps its closed orders"
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        symbol("0.00001234", "0.00000001", "1"),
+        symbol("5000000", "1", "0.00001"),
+        symbol("60000", "100", "1"),
+        symbol("0.3", "0.1", "1000000"),
+    ],
+    ids=lambda rules: str(rules.price),
+)
+def test_odd_symbols_have_a_market_too(rules: Rules) -> None:
+    exchange, flow = market(rules)
+    for step in range(3000):
+        flow.step(step)
+    book = exchange.markets["XUSDT"].book
+    assert book.bids.best is not None
+    assert book.asks.best is not None
+    assert exchange.markets["XUSDT"].trade_count > 0
 
 
 def test_the_same_seed_makes_the_same_market() -> None:

@@ -155,7 +155,7 @@ class OrderBook:
         for price in makers.prices():
             level = makers.level(price)
             total = level.total if level else ZERO
-            here = min(total, quote // (price * step) * step)
+            here = total if total * price <= quote else quote // (price * step) * step
             quantity += here
             quote -= here * price
             if here < total:
