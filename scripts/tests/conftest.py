@@ -24,7 +24,7 @@ import tinydep
 
 
 def main() -> int:
-    print(f"limit 5, {tinydep.NAME}, {tinydep.__cached__ is not None}, {sys.flags.isolated}")
+    print(f"{tinydep.NAME} {tinydep.__cached__ is not None} {sys.flags.isolated} {sys.path[1:]}")
     return 0
 """
 

@@ -140,6 +140,19 @@ def test_a_bad_release_is_judged_and_its_way_back_proven(fake: FakePrometheus, r
     assert start(fake, release).exit_code == 0  # the lock was given up
 
 
+def test_a_touched_host_of_unknown_origin_does_not_hide_the_others(
+    fake: FakePrometheus, release: str
+) -> None:
+    folder = start(fake, release).stdout.splitlines()[-1]
+    record = open_record(Path(folder))
+    change(fake, record, 3)
+    record.begun_file(3, "trader-04").write_text("")
+    assert json.loads(run("touched", "--rollout", folder, "--json").stdout) == [
+        {"host": "trader-03", "previous_release": OLD_RELEASE},
+        {"host": "trader-04", "previous_release": None},
+    ]
+
+
 def test_an_unreachable_host_is_named_by_the_proof(fake: FakePrometheus, release: str) -> None:
     folder = start(fake, release).stdout.splitlines()[-1]
     record = open_record(Path(folder))

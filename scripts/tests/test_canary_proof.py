@@ -49,6 +49,7 @@ def test_a_file_that_is_no_proof_has_failed(record: Record, text: str) -> None:
         ({"pid": None}, "no process runs (pid None)"),
         ({"ready": False}, "the service is not ready"),
         ({"ready": "true"}, "the service is not ready"),
+        ({"restarts": 2}, "the service was restarted by itself (2 times)"),
     ],
 )
 def test_each_mismatch_is_named(record: Record, change: dict[str, Any], fault: str) -> None:

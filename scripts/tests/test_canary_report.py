@@ -1,4 +1,5 @@
 import json
+import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -118,6 +119,30 @@ def test_the_states_of_a_host_that_went_there_and_back(record: Record) -> None:
         Span("restored", NIGHT + 23, NIGHT + 30),
     ]
     assert host_spans(record, "trader-02", 2, NIGHT, NIGHT + 30) == [Span("pending", NIGHT, NIGHT + 30)]
+
+
+def test_a_proof_that_names_no_times_is_placed_by_its_files(record: Record) -> None:
+    for file, at in (
+        (record.begun_file(2, "trader-02"), NIGHT + 2),
+        (record.proof_file(2, "trader-02"), NIGHT + 5),
+    ):
+        file.write_text(json.dumps({"ready": True}))
+        os.utime(file, (at, at))
+    spans = host_spans(record, "trader-02", 2, NIGHT, NIGHT + 9)
+    assert [(span.state, span.start - NIGHT) for span in spans] == [
+        ("pending", 0),
+        ("changing", 2),
+        ("updated", 5),
+    ]
+
+
+def test_a_host_that_did_not_come_back_stays_on_its_way(record: Record) -> None:
+    record.rollback_file("trader-01").unlink()
+    mark = record.rollback_file("trader-01").with_suffix(".begun")
+    mark.touch()
+    os.utime(mark, (NIGHT + 20, NIGHT + 20))
+    spans = host_spans(record, "trader-01", 1, NIGHT, NIGHT + 30)
+    assert [span.state for span in spans] == ["pending", "changing", "updated", "returning"]
 
 
 def test_a_host_without_proof_is_shown_as_failed_from_its_mark_on(record: Record) -> None:

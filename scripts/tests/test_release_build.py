@@ -30,14 +30,13 @@ def members(artifact: Path) -> list[tarfile.TarInfo]:
 
 
 def write_patch(path: Path, old: str, new: str, file: str = "app/trader/cli.py") -> Path:
-    diff = (
-        f"--- a/{file}\n+++ b/{file}\n@@ -7,3 +7,3 @@\n def main() -> int:\n-{old}\n+{new}\n     return 0\n"
-    )
-    path.write_text(diff)
+    """Write a one-line change, headed as git does it: such a patch makes git look where its checkout is."""
+    header = f"diff --git a/{file} b/{file}\n--- a/{file}\n+++ b/{file}\n"
+    path.write_text(f"{header}@@ -6,3 +6,3 @@\n def main() -> int:\n-{old}\n+{new}\n     return 0\n")
     return path
 
 
-OLD = '    print(f"limit 5, {tinydep.NAME}, {tinydep.__cached__ is not None}, {sys.flags.isolated}")'
+OLD = '    print(f"{tinydep.NAME} {tinydep.__cached__ is not None} {sys.flags.isolated} {sys.path[1:]}")'
 
 
 def test_same_inputs_give_the_same_bytes_in_another_folder_at_another_time(
@@ -74,7 +73,9 @@ def test_an_unpacked_release_runs_and_checks_against_its_manifest(tmp_path: Path
     done = subprocess.run(
         [tmp_path / "current/bin/trader"], capture_output=True, text=True, check=True, env=environment
     )
-    assert done.stdout == "limit 5, tiny, True, 1\n"
+    # its dependency from its own bytecode, isolated, and none of Debian's packages in reach
+    assert done.stdout.startswith("tiny True 1 ['/usr/lib/python3")
+    assert "packages" not in done.stdout
     subprocess.run(["sha256sum", "--check", "--quiet", "--strict", "MANIFEST"], cwd=folder, check=True)
     listed = {line.split("  ", 1)[1] for line in (folder / "MANIFEST").read_text().splitlines()}
     present = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
@@ -155,6 +156,14 @@ def test_a_dependency_with_another_hash_is_refused(tmp_path: Path, checkout: Pat
         OperatorError, match=r"requirements\.lock: pip cannot install it: THESE PACKAGES DO NOT"
     ):
         build(checkout, tmp_path / "var", "trader", [])
+
+
+def test_the_latest_is_what_was_built_last_from_the_plain_tree(tmp_path: Path, checkout: Path) -> None:
+    good = build(checkout, tmp_path / "var", "trader", []).release
+    other = build(checkout, tmp_path / "var", "venue_sim", []).release
+    build(checkout, tmp_path / "var", "trader", [write_patch(tmp_path / "bad.patch", OLD, "    print()")])
+    assert (tmp_path / "var/releases/latest-trader").read_text() == f"{good.id}\n"
+    assert (tmp_path / "var/releases/latest-venue_sim").read_text() == f"{other.id}\n"
 
 
 def test_a_missing_package_or_command_is_named(tmp_path: Path, checkout: Path) -> None:

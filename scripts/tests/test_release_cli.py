@@ -1,5 +1,4 @@
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -92,10 +91,13 @@ def test_the_launcher_runs_the_command_it_is_linked_as(tmp_path: Path) -> None:
     assert "Usage: release" in done.stdout
     copy = tmp_path / "copy"
     (copy / "scripts/ops").mkdir(parents=True)
+    (copy / ".venv/bin").mkdir(parents=True)
     shutil.copy(root / "scripts/ops/launch", copy / "scripts/ops/launch")
-    (copy / "scripts/release").symlink_to("ops/launch")
+    (copy / "scripts/some-command").symlink_to("ops/launch")
+    for program, text in (("scripts/setup", "echo setup"), (".venv/bin/python", 'echo "$PYTHONPATH" "$@"')):
+        (copy / program).write_text(f"#!/bin/sh\n{text}\n")
+        (copy / program).chmod(0o755)
     done = subprocess.run(
-        [copy / "scripts/release", "list"], capture_output=True, text=True, check=False, env=dict(os.environ)
+        [copy / "scripts/some-command", "a b", "c"], capture_output=True, text=True, check=True, cwd="/"
     )
-    assert done.returncode == 2
-    assert done.stderr == "release: the environment .venv is missing; run ./scripts/setup\n"
+    assert done.stdout == f"setup\n{copy}/scripts -m ops.some_command a b c\n"

@@ -19,7 +19,7 @@ from ops.canary.finish import finish as finish_rollout
 from ops.canary.judge import bound_text, value_text
 from ops.canary.plan import Criterion, Plan, make_plan
 from ops.canary.prometheus import Prometheus
-from ops.canary.record import create, open_record, previous_release, utc_text, write_json
+from ops.canary.record import create, open_record, utc_text, write_json
 from ops.canary.soak import soak as soak_phase
 from ops.canary.text import plural, table
 from ops.errors import OperatorError
@@ -193,19 +193,20 @@ def soak(folder: Path, number: int) -> None:
 
 @cli.command()
 @_rollout_option
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
 def touched(folder: Path, as_json: bool) -> None:
     """Name the hosts whose change had begun, in the order of the plan, and the release that each had."""
     record = open_record(folder)
+    # A host whose mark does not say what it had is listed all the same: the others must still go back.
     hosts = [
-        {"host": host, "previous_release": previous_release(record, number, host)}
+        {"host": host, "previous_release": record.previous(number, host)[0]}
         for number, host in record.touched()
     ]
     if as_json:
         click.echo(json.dumps(hosts))
         return
     for entry in hosts:
-        click.echo(f"{entry['host']}  {entry['previous_release']}")
+        click.echo(f"{entry['host']}  {entry['previous_release'] or 'unknown'}")
 
 
 @cli.command()

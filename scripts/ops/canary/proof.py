@@ -26,10 +26,10 @@ def backward(record: Record) -> dict[str, list[str]]:
     found = {}
     for number, host in record.touched():
         proof = read_json(record.rollback_file(host))
-        begun = read_json(record.begun_file(number, host)) or {}
+        previous_release, previous_sha256 = record.previous(number, host)
         claimed = proof or {}
-        release = begun.get("previous_release") or claimed.get("release")
-        sha256 = begun.get("previous_sha256") or claimed.get("sha256")
+        release = previous_release or claimed.get("release")
+        sha256 = previous_sha256 or claimed.get("sha256")
         problems = faults(host, proof, str(release), str(sha256))
         if not problems and release == record.plan.release:
             problems = [f"still runs {release}"]
@@ -67,4 +67,7 @@ def faults(host: str, proof: Mapping[str, Any] | None, release: str, sha256: str
         problems.append(f"no process runs (pid {pid})")
     if proof.get("ready") is not True:
         problems.append("the service is not ready")
+    restarts = proof.get("restarts", 0)
+    if restarts != 0:
+        problems.append(f"the service was restarted by itself ({restarts} times)")
     return problems

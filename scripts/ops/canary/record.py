@@ -2,9 +2,10 @@
 
 plan.json                      what was decided before the first change
 events.jsonl                   what happened, append-only
-phases/<n>/hosts/<host>.begun  written before the first change of a host, .json as the last step: the proof
+phases/<n>/hosts/<host>.begun  written before the first change of a host: the release that it had
+phases/<n>/hosts/<host>.json   written as the last step: the proof
 phases/<n>/gate.json, verdict.json
-rollback/hosts/<host>.json     the same proof of the way back
+rollback/hosts/<host>.*        the same two of the way back
 result.json, report.html       written once, at the end
 """
 
@@ -58,6 +59,11 @@ class Record:
             if self.begun_file(phase.number, host).exists() or self.proof_file(phase.number, host).exists()
         ]
 
+    def previous(self, number: int, host: str) -> tuple[str | None, str | None]:
+        """Release id and sha256 that a touched host had, as its mark says; None where it does not."""
+        mark = read_json(self.begun_file(number, host)) or {}
+        return mark.get("previous_release"), mark.get("previous_sha256")
+
     def append(self, event: str, **details: Any) -> None:
         """Add a line to events.jsonl and have it on disk before anything else happens."""
         path = self.folder / "events.jsonl"
@@ -107,19 +113,6 @@ def open_record(folder: Path) -> Record:
         raise OperatorError(
             f"--rollout: {folder} has no readable plan.json; is it a rollout's folder?"
         ) from None
-
-
-def previous_release(record: Record, number: int, host: str) -> str:
-    """Id of the release that a touched host had when its change began.
-
-    Raises:
-        OperatorError: its mark does not say; then nobody knows where it must go back to.
-    """
-    path = record.begun_file(number, host)
-    release = (read_json(path) or {}).get("previous_release")
-    if not release:
-        raise OperatorError(f"{path} does not name the previous release of {host}; turn it back by hand")
-    return str(release)
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ops.canary import proof, timeline
 from ops.canary.judge import bound_text, value_text
 from ops.canary.plan import Criterion, Phase
-from ops.canary.record import Record, parse_time, read_json
+from ops.canary.record import Record, read_json
 from ops.canary.text import plural
 
 _TITLES = {
@@ -96,7 +96,12 @@ def _phase(record: Record, phase: Phase) -> dict[str, Any]:
         "window": (verdict or {}).get("window"),
         "criteria": [_criterion(one) for one in (verdict or {}).get("criteria", [])],
         "proofs": [
-            _proof(host, read_json(record.proof_file(phase.number, host)), faults.get(host, []))
+            _proof(
+                host,
+                record.proof_file(phase.number, host),
+                record.begun_file(phase.number, host),
+                faults.get(host, []),
+            )
             for host in phase.batch
             if host in touched
         ],
@@ -141,9 +146,9 @@ def _criterion(data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _proof(host: str, data: Mapping[str, Any] | None, faults: list[str]) -> dict[str, Any]:
-    found = data or {}
-    began, ready = parse_time(found.get("started_at")), parse_time(found.get("ready_at"))
+def _proof(host: str, proof_file: Path, mark_file: Path, faults: list[str]) -> dict[str, Any]:
+    found = read_json(proof_file) or {}
+    began, ready = timeline.change_times(proof_file, mark_file)
     pause = found.get("pause_seconds")
     return {
         "host": host,
@@ -158,10 +163,11 @@ def _proof(host: str, data: Mapping[str, Any] | None, faults: list[str]) -> dict
 
 
 def _rollback(record: Record) -> list[dict[str, Any]]:
-    return [
-        _proof(host, read_json(record.rollback_file(host)), faults)
-        for host, faults in proof.backward(record).items()
-    ]
+    rows = []
+    for host, faults in proof.backward(record).items():
+        file = record.rollback_file(host)
+        rows.append(_proof(host, file, file.with_suffix(".begun"), faults))
+    return rows
 
 
 def _event_text(event: Mapping[str, Any]) -> str:

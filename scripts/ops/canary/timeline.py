@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ops.canary.record import Record, parse_time, read_json
@@ -44,23 +45,17 @@ def host_spans(record: Record, host: str, number: int, start: float, end: float)
         start: begin of the rollout (unix seconds).
         end: end of the rollout (unix seconds).
     """
-    mark = record.begun_file(number, host)
-    proof = read_json(record.proof_file(number, host))
-    back = read_json(record.rollback_file(host))
     points: list[tuple[float, str]] = [(start, "pending")]
-    if mark.exists() or proof is not None:
-        began = parse_time(proof.get("started_at")) if proof else None
-        if began is None:
-            began = (mark if mark.exists() else record.proof_file(number, host)).stat().st_mtime
-        ready = parse_time(proof.get("ready_at")) if proof and proof.get("ready") is True else None
-        points.append((began, "changing" if ready is not None else "failed"))
+    began, ready = change_times(record.proof_file(number, host), record.begun_file(number, host))
+    if began is not None:
+        points.append((began, "failed" if ready is None else "changing"))
         if ready is not None:
             points.append((ready, "updated"))
-    if back is not None:
-        began, ready = parse_time(back.get("started_at")), parse_time(back.get("ready_at"))
-        if began is not None:
-            points.append((began, "returning"))
-        if ready is not None and back.get("ready") is True:
+    back = record.rollback_file(host)
+    began, ready = change_times(back, back.with_suffix(".begun"))
+    if began is not None:
+        points.append((began, "returning"))
+        if ready is not None:
             points.append((ready, "restored"))
     spans = []
     moment = start
@@ -71,6 +66,31 @@ def host_spans(record: Record, host: str, number: int, start: float, end: float)
             spans.append(Span(state, at, until))
         moment = until
     return spans
+
+
+def change_times(proof_file: Path, mark_file: Path) -> tuple[float | None, float | None]:
+    """When a host's change began and when it traded again (unix seconds).
+
+    A proof that does not say it was written a moment after the host was ready, and the mark right before
+    the change.
+
+    Args:
+        proof_file: the last step's file.
+        mark_file: the first step's file.
+    Returns:
+        None for what did not happen.
+    """
+    proof = read_json(proof_file)
+    began = ready = None
+    if proof is not None:
+        began = parse_time(proof.get("started_at"))
+        if proof.get("ready") is True:
+            ready = parse_time(proof.get("ready_at")) or proof_file.stat().st_mtime
+    if began is None and mark_file.exists():
+        began = mark_file.stat().st_mtime
+    if began is None and proof is not None:
+        began = proof_file.stat().st_mtime
+    return began, ready
 
 
 def soak_bands(events: Sequence[Mapping[str, Any]], end: float) -> list[dict[str, Any]]:

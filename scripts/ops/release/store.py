@@ -95,9 +95,10 @@ def all_of(releases: Path) -> list[Release]:
 
 def mark_latest(releases: Path, release: Release) -> None:
     """Note in var/releases/latest-<app> what was built last from the plain tree; inventories read it."""
-    fresh = releases / f".latest-{release.app}.{os.getpid()}"
-    fresh.write_text(f"{release.id}\n")
-    fresh.rename(releases / f"latest-{release.app}")
+    with exclusive(releases / ".lock"):
+        fresh = releases / f".latest-{release.app}"
+        fresh.write_text(f"{release.id}\n")
+        fresh.rename(releases / f"latest-{release.app}")
 
 
 def publish(releases: Path, prepared: Path, manifest: dict[str, Any]) -> Release:
