@@ -64,6 +64,15 @@ def test_any_changed_input_gives_another_id(tmp_path: Path, checkout: Path) -> N
     assert build(checkout, tmp_path / "var", "venue_sim", []).release.id.startswith("venue_sim-1.2.3-")
 
 
+def test_another_version_of_the_same_tree_is_another_artifact(tmp_path: Path, checkout: Path) -> None:
+    first = build(checkout, tmp_path / "var", "trader", []).release
+    project = checkout / "app/pyproject.toml"
+    project.write_text(project.read_text().replace("1.2.3", "1.2.4"))
+    second = build(checkout, tmp_path / "var", "trader", []).release
+    assert second.version == "1.2.4"
+    assert second.sha256 != first.sha256
+
+
 def test_an_unpacked_release_runs_and_checks_against_its_manifest(tmp_path: Path, checkout: Path) -> None:
     release = build(checkout, tmp_path / "var", "trader", []).release
     folder = unpack(release.artifact, tmp_path / "release")
