@@ -151,7 +151,7 @@ def _assemble(
         module, _, function = target.partition(":")
         text = _LAUNCHER.format(module=module, function=function)
         members.append(pack.Member(f"bin/{name}", text.encode(), executable=True))
-    # Without it two versions of one tree would be the same bytes, and no hash on a host could tell them apart.
+    # Without it two versions of one tree would be the same bytes, which no hash on a host could tell apart.
     metadata = f"Metadata-Version: 2.1\nName: {app}\nVersion: {project.version}\n"
     members.append(pack.Member(f"lib/{app}-{project.version}.dist-info/METADATA", metadata.encode()))
     members.append(
