@@ -14,6 +14,7 @@ from ops.errors import OperatorError
 from ops.release import store
 from ops.release.build import build
 
+pytest_plugins = ["tests.release_helpers"]
 ROOT = Path(__file__).parents[2]
 NewCheckout = Callable[[Path, str], Path]
 

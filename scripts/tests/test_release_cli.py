@@ -9,6 +9,8 @@ from click.testing import CliRunner, Result
 from ops import paths
 from ops.release.cli import cli
 
+pytest_plugins = ["tests.release_helpers"]
+
 
 @pytest.fixture(autouse=True)
 def here(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -1,4 +1,7 @@
-"""A small project to build: one package, one locked dependency in a wheel folder, no network."""
+"""A small project to build: one package, one locked dependency in a wheel folder, no network.
+
+Not a conftest: app/tests has one, and two modules of one name cannot be type-checked together.
+"""
 
 import base64
 import hashlib
@@ -80,7 +83,7 @@ def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def new_checkout() -> Callable[[Path, str], Path]:
-    """`make_checkout`: tests cannot import a conftest by name, since app/tests may have one as well."""
+    """`make_checkout`; pytest loads this file as a plugin, which a test should not import as well."""
     return make_checkout
 
 
