@@ -46,8 +46,7 @@ class ActionModule(ActionBase):
             f"{argv[0]} ended with status {process.returncode}"
         ]
         result |= {"rc": process.returncode, "changed": True, "msg": words[-1]}
-        if process.returncode != 0 and self._task.args.get("expect", "success") == "success":
-            result["failed"] = True  # everything was shown already; the message repeats the last line only
-        else:
+        result["failed"] = process.returncode != 0 and self._task.args.get("expect", "success") == "success"
+        if not result["failed"]:  # what failed was shown already; its message repeats the last line only
             result["stdout_lines"] = lines
         return result

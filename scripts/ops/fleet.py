@@ -26,6 +26,11 @@ def build(*, app: str = "trader", patch: Path | None = None) -> str:
     return str(manifest["id"])
 
 
+def worth_reading(line: str) -> bool:
+    """Leave out of a playbook's output what only says that a host is as it should be."""
+    return bool(line.strip()) and not line.strip().startswith(("ok: ", "skipping: ", "included: "))
+
+
 @dataclass(frozen=True)
 class Rollout:
     """What one rollout left in its folder under var/rollouts."""
@@ -92,14 +97,14 @@ class Fleet:
         environment: Mapping[str, str] | None = None,
         expect: Sequence[int] | None = (0,),
     ) -> Done:
-        """Run ansible-playbook on this lab; hosts and tasks that are as they should be are not printed."""
-        quiet = {"BREAKWATER_LAB": self.name, "ANSIBLE_DISPLAY_OK_HOSTS": "false", "ANSIBLE_FORCE_COLOR": "0"}
+        """Run ansible-playbook on this lab."""
+        chosen = {"BREAKWATER_LAB": self.name, "ANSIBLE_FORCE_COLOR": "0"}
         self.say(f"{what} ...")
         done = run(
             ["ansible-playbook", *words],
-            environment=quiet | dict(environment or {}),
+            environment=chosen | dict(environment or {}),
             log=self.logs / f"{re.sub(r'[^a-z0-9]+', '_', what.lower())}.log",
-            show=self.show,
+            show=worth_reading if self.show else None,
             expect=expect,
         )
         self.say(f"{what}: {done.seconds:.1f} s")

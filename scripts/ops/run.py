@@ -3,7 +3,7 @@
 import os
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def run(
     *,
     environment: Mapping[str, str] | None = None,
     log: Path | None = None,
-    show: bool = False,
+    show: Callable[[str], bool] | None = None,
     expect: Sequence[int] | None = (0,),
 ) -> Done:
     """Run one command to its end.
@@ -39,7 +39,7 @@ def run(
         argv: the words of the command; programs of .venv are found first.
         environment: variables on top of this process's own.
         log: file that receives the whole output.
-        show: print the output while it comes.
+        show: which lines of the output are printed while they come; None: none.
         expect: exit statuses that are right; None: any.
     Raises:
         OperatorError: another exit status; the message carries the command's last words and the log.
@@ -61,7 +61,7 @@ def run(
         for line in process.stdout:
             lines.append(line.rstrip("\n"))
             kept.write(line)
-            if show:
+            if show and show(lines[-1]):
                 print(f"    {lines[-1]}", flush=True)
     done = Done(argv, process.returncode, lines, time.monotonic() - started)
     if expect is not None and done.status not in expect:

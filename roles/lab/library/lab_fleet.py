@@ -58,7 +58,7 @@ def sh(*argv: str, check: bool = True) -> str:
     return done.stdout
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Host:
     """One host: where it lies, how it is reached, and what is written on its disk before its first boot."""
 
@@ -169,7 +169,8 @@ class Fleet:
             return False
         if not self.change(f"start {host.name}"):
             return True
-        self.power_off(host)  # what a crash half-way may have left
+        self.shut_down([host])
+        self.clear(host)  # what a crash half-way may have left
         upper, work = host.place / "upper", host.place / "work"
         for path in (upper, work, host.disk):
             path.mkdir(parents=True, exist_ok=True)
@@ -197,13 +198,20 @@ class Fleet:
         host.record.write_text(f"{loop.pid} {start_time(loop.pid)}\n")
         return True
 
-    def power_off(self, host: Host) -> None:
-        """Stop a host in order, then by force; take away its mount, namespace and records, not its disk."""
-        runner = self.runner(host)
-        if runner:
+    def shut_down(self, hosts: list[Host]) -> None:
+        """Ask hosts to stop, all at once since each takes a second, and wait for them."""
+        runners = {host: runner for host in hosts if (runner := self.runner(host))}
+        for runner in runners.values():
             signal_group(runner, signal.SIGTERM)
-            wait(lambda: not group_lives(runner) and not self.pids(host.namespace), STOP_SECONDS)
-            signal_group(runner, signal.SIGKILL)
+        for host, runner in runners.items():
+            if not wait(partial(self.stopped, host, runner), STOP_SECONDS):
+                signal_group(runner, signal.SIGKILL)
+
+    def stopped(self, host: Host, runner: int) -> bool:
+        return not group_lives(runner) and not self.pids(host.namespace)
+
+    def clear(self, host: Host) -> None:
+        """Take away what a stopped or crashed host left: processes, mount, namespace; not its disk."""
         for pid in self.pids(host.namespace):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -244,12 +252,9 @@ class Fleet:
     def remove(self, names: list[str]) -> None:
         """Stop hosts and delete their disks."""
         hosts = [Host(name, "", self.lab, self.folder, {}) for name in names if self.change(f"remove {name}")]
-        for host in hosts:  # all at once, since each takes a second to power off
-            runner = self.runner(host)
-            if runner:
-                signal_group(runner, signal.SIGTERM)
+        self.shut_down(hosts)
         for host in hosts:
-            self.power_off(host)
+            self.clear(host)
             if host.place.exists():
                 shutil.rmtree(host.place)
 
