@@ -66,6 +66,7 @@ def test_it_starts_trades_and_drains(venue: RunningVenue, make_trader: MakeTrade
     until(lambda: trader.get("/readyz")[0] == 200, "ready")
     health = trader.health()
     assert (health["release"], health["state"], health["reasons"]) == ("dev", "active", {})
+    assert health["started_at_ns"] < health["trading_since_ns"] < time.time_ns()
     assert trader.metric("trader_trading_state") == 2
     assert trader.metric('trader_orders_total{outcome="acknowledged"}') >= 6
     assert trader.metric('trader_orders_total{outcome="unknown"}') == 0

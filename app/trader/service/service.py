@@ -38,6 +38,7 @@ class Service:
         self._events = events
         self._started_ns = time.time_ns()
         self._stopping = asyncio.Event()
+        self._trading_since_ns = 0
         self._started_trading = False
         self._notifier = Notifier()
         self._metrics = Metrics()
@@ -156,6 +157,7 @@ class Service:
             "account": self._settings.account,
             "epoch": self._settings.epoch,
             "started_at_ns": self._started_ns,
+            "trading_since_ns": self._trading_since_ns,
             "last_order_at_ns": self._manager.last_acknowledged_ns,
             "last_reconciled_at_ns": self._reconciler.last_success_ns,
             "open_orders": len(book.working()),
@@ -193,7 +195,9 @@ class Service:
         if state is TradingState.ACTIVE:
             self._events.emit("trading_resumed" if self._started_trading else "trading_started")
             self._started_trading = True
+            self._trading_since_ns = time.time_ns()
         else:
+            self._trading_since_ns = 0
             self._events.emit("trading_halted", reasons=reasons)
 
     # -- the journal's callbacks

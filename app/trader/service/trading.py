@@ -1,6 +1,7 @@
 """Turns the strategy's wishes into orders while the gate is open, and pulls them back when it closes."""
 
 import asyncio
+import random
 import time
 from collections.abc import Coroutine, Sequence
 from decimal import Decimal
@@ -65,7 +66,8 @@ class Trading:
         while True:
             self.beat = time.monotonic()
             # A late beat is not made up for: a burst of orders after a stall would be worse than the gap.
-            due = max(due + interval, self.beat)
+            # Hosts that one playbook started together would otherwise act at the same instant for ever.
+            due = max(due + interval * random.uniform(0.8, 1.2), self.beat)  # noqa: S311
             if self._gate.active:
                 self._traded = True
                 self._decide(lambda: self._strategy.on_timer(self, time.monotonic_ns()))
