@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Ansible inventory of the lab that runs on this machine: what playbooks/lab.yml wrote, while the lab is up.
+"""Ansible inventory of the lab that runs on this machine.
+
+It is read from what playbooks/lab.yml wrote, while the lab is up.
 
 BREAKWATER_LAB names the lab (default: lab). While it is down the groups are there and empty, and the variable
 `inventory_problem` says how to start it: the playbooks print it and stop.
@@ -25,8 +27,8 @@ def runs(host_folder: Path) -> bool:
 def inventory(folder: Path, name: str) -> dict[str, object]:
     """The inventory in Ansible's JSON form.
 
-    A single host that died stays listed: a playbook must meet it as unreachable, not miss it. Without any running
-    host there is no lab, and no address is handed out.
+    A single host that died stays listed: a playbook must meet it as unreachable, not miss it. Without any
+    running host there is no lab, and no address is handed out.
     """
     try:
         lab = json.loads((folder / "lab.json").read_text())
@@ -38,16 +40,17 @@ def inventory(folder: Path, name: str) -> dict[str, object]:
         group: {"hosts": [host["name"] for host in hosts if host["name"].startswith(prefix)]}
         for group, prefix in GROUPS.items()
     }
+    known = f"-o UserKnownHostsFile={folder / 'known_hosts'} -o GlobalKnownHostsFile=/dev/null"
     variables = {
         "lab_name": name,
         "lab_folder": str(folder),
         "ansible_user": "root",
         "ansible_ssh_private_key_file": str(folder / "secrets" / "id_ed25519"),
-        "ansible_ssh_common_args": f"-o UserKnownHostsFile={folder / 'known_hosts'} -o GlobalKnownHostsFile=/dev/null"
-        " -o StrictHostKeyChecking=yes",
+        "ansible_ssh_common_args": f"{known} -o StrictHostKeyChecking=yes",
     }
     if not up:
-        variables["inventory_problem"] = f"lab {name!r} is down; start it with: ansible-playbook playbooks/lab.yml"
+        start = "ansible-playbook playbooks/lab.yml"
+        variables["inventory_problem"] = f"lab {name!r} is down; start it with: {start}"
     addresses = {host["name"]: {"ansible_host": host["address"]} for host in hosts}
     return groups | {"all": {"vars": variables}, "_meta": {"hostvars": addresses}}
 

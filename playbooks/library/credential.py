@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """Ansible module: one secret on a host, encrypted with the host's own key for LoadCredentialEncrypted=.
 
-Encryption gives other bytes each time, so the plain texts are compared. One that this host cannot decrypt (the
-disk came from another host) is written anew. The secret goes through pipes only: never a command line or a file.
+Encryption gives other bytes each time, so the plain texts are compared. One that this host cannot decrypt,
+since its disk came from another host, is written anew. The secret goes through pipes only: never a command
+line or a file.
 """
 
 from __future__ import annotations

@@ -55,10 +55,9 @@ def main(hosts: int, down: bool, quiet: bool) -> None:
         fleet.lab("absent")
     summary(completed, turned_back, time.monotonic() - started)
     if not down:
-        click.echo(
-            f"The lab is up. Look around: BREAKWATER_LAB={LAB} .venv/bin/ansible trader -a 'systemctl status trader'\n"
-            f"Take it down: BREAKWATER_LAB={LAB} .venv/bin/ansible-playbook playbooks/lab.yml -e lab_state=absent"
-        )
+        tools = f"BREAKWATER_LAB={LAB} .venv/bin"
+        click.echo(f"The lab is up. Look around: {tools}/ansible trader -a 'systemctl status trader'")
+        click.echo(f"Take it down: {tools}/ansible-playbook playbooks/lab.yml -e lab_state=absent")
 
 
 def say(started: float) -> Callable[[str], None]:
@@ -75,7 +74,7 @@ def check(rollout: Rollout, good: str) -> None:
     """A demo that shows the wrong thing must not end well.
 
     Raises:
-        OperatorError: the bad release was not turned back in its first phase, or touched more hosts than that.
+        OperatorError: the bad release was not turned back in its first phase, or touched other hosts.
     """
     if rollout.result["outcome"] != "rolled_back":
         raise OperatorError(f"the bad release was not turned back; see {rollout.report}")

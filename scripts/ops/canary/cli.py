@@ -50,6 +50,19 @@ _plan_options = _options(
     ),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
 )
+_owner_option = click.option(
+    "--owner-pid",
+    required=True,
+    type=int,
+    envvar="BREAKWATER_CONTROLLER_PID",
+    help="Pid of ansible-playbook: the lock lives with it [environment: BREAKWATER_CONTROLLER_PID].",
+)
+_lock_options = _options(
+    click.option("--inventory", required=True, help="Name of the inventory, such as lab."),
+    click.option(
+        "--rollout-dir", type=click.Path(path_type=Path), help="Folder of rollouts [default: var/rollouts]."
+    ),
+)
 _rollout_option = click.option(
     "--rollout", "folder", required=True, type=click.Path(path_type=Path), help="Folder that `start` printed."
 )
@@ -78,13 +91,7 @@ def plan_command(
 
 @cli.command()
 @_plan_options
-@click.option(
-    "--owner-pid",
-    required=True,
-    type=int,
-    envvar="BREAKWATER_CONTROLLER_PID",
-    help="Pid of ansible-playbook: the rollout lives with it [environment: BREAKWATER_CONTROLLER_PID].",
-)
+@_owner_option
 def start(
     inventory: str,
     release_id: str,
@@ -231,14 +238,30 @@ def finish(folder: Path, outcome: Outcome, reason: str) -> None:
         raise SystemExit(_FAILED)
 
 
+@cli.command("lock")
+@_lock_options
+@click.option("--name", required=True, help="What it is taken for; also the name of the folder that is made.")
+@_owner_option
+def lock_command(inventory: str, rollout_dir: Path | None, name: str, owner_pid: int) -> None:
+    """Take the lock for an act that is not a rollout, such as a rollback by hand; prints its folder."""
+    folder = (rollout_dir or paths.ROLLOUTS).resolve() / inventory
+    owner = lock.acquire(folder, rollout=name, release="-", pid=owner_pid, since=utc_text(time.time()))
+    (folder / name).mkdir()
+    click.echo(f"{inventory} is locked, held by {owner}")
+    click.echo(str(folder / name))
+
+
 @cli.command()
-@click.option("--inventory", required=True, help="Name of the inventory, such as lab.")
-@click.option(
-    "--rollout-dir", type=click.Path(path_type=Path), help="Folder of rollouts [default: var/rollouts]."
-)
-def unlock(inventory: str, rollout_dir: Path | None) -> None:
+@_lock_options
+@click.option("--name", help="Give back what `lock` took under this name.")
+def unlock(inventory: str, rollout_dir: Path | None, name: str | None) -> None:
     """Remove the lock of a rollout whose controller is dead. Look at its folder first."""
     folder = (rollout_dir or paths.ROLLOUTS).resolve() / inventory
+    if name is not None:
+        if not lock.release_lock(folder, name):
+            raise OperatorError(f"{inventory} is not locked for {name}; nothing was given back")
+        click.echo(f"{inventory} is unlocked")
+        return
     owner = lock.clear(folder)
     if owner is None:
         click.echo(f"{inventory} is not locked")

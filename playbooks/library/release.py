@@ -27,6 +27,7 @@ options:
   sha256: {type: str, description: "Of the artifact, in hex. For installed."}
   version: {type: str, description: "Version for REVISION. For installed."}
   artifact: {type: path, description: "The artifact on this host; deleted afterwards. For installed."}
+  unit: {type: str, description: "For active: stopped (it drains) before the swap and started after it."}
   keep: {type: int, default: 5, description: "For pruned: how many to keep beside current and previous."}
 """
 
@@ -99,20 +100,30 @@ class Releases:
         artifact.unlink()
         return True
 
-    def activate(self, release: str) -> bool:
+    def activate(self, release: str, unit: str | None) -> bool:
         """Point `current` at a release and `previous` at the one before; true when that changed the host.
 
-        :raises ReleaseError: the release is not installed.
+        With a unit, stop, swap and start are one act on the host: trading pauses for no more than it must,
+        and a control node that dies meanwhile leaves no host stopped. The start is not waited for.
+
+        :raises ReleaseError: the release is not installed, or the unit cannot be stopped or started.
         """
         if not self.revision(release) and not self.check_mode:
             raise ReleaseError(f"{self.folder / release} is not installed; install it before it is activated")
         before = self.target("current")
-        if before == release:
+        if before == release and unit is None:
             return False
-        if not self.check_mode:
+        if self.check_mode:
+            return True
+        if unit:
+            systemctl("stop", unit)
+        if before != release:
             if before:
                 self.swap("previous", before)
             self.swap("current", release)
+        if unit:
+            systemctl("reset-failed", unit)  # the starts of the release before do not count against this one
+            systemctl("start", "--no-block", unit)
         return True
 
     def swap(self, link: str, release: str) -> None:
@@ -135,6 +146,13 @@ class Releases:
         return [entry.name for entry in entries[keep:]]
 
 
+def systemctl(*words: str) -> None:
+    """Run systemctl; its own words are the error."""
+    done = subprocess.run(["systemctl", *words], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ReleaseError(f"systemctl {' '.join(words)}: {done.stderr.strip()}")
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -144,6 +162,7 @@ def main() -> None:
             "sha256": {"type": "str"},
             "version": {"type": "str"},
             "artifact": {"type": "path"},
+            "unit": {"type": "str"},
             "keep": {"type": "int", "default": 5},
         },
         required_if=[
@@ -161,7 +180,7 @@ def main() -> None:
                 given["id"], given["sha256"], given["version"], Path(given["artifact"])
             )
         elif given["state"] == "active":
-            changed = releases.activate(given["id"])
+            changed = releases.activate(given["id"], given["unit"])
         else:
             pruned = releases.prune(given["keep"])
             changed = bool(pruned)
