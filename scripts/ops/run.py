@@ -1,6 +1,7 @@
 """Run the commands that a person would type, from the project's folder, with their output shown or kept."""
 
 import os
+import re
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,10 @@ class Done:
 
     @property
     def last_words(self) -> str:
+        """What went wrong: the message of the last failed task of a playbook, or the last line."""
+        for line in reversed(self.lines):
+            if found := re.search(r'^\s*fatal: \[(\S+?)\].*"msg": "(.*?)"[,}]', line):
+                return f"{found[1]}: {found[2]}"
         return next((line.strip() for line in reversed(self.lines) if line.strip()), "no output")
 
 
