@@ -5,12 +5,11 @@ from collections import Counter
 from collections.abc import Callable
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from ops import paths
 from ops.errors import OperatorError
 from ops.fleet import NEXT_RELEASE_PATCH, SLOW_RELEASE_PATCH, Fleet, Rollout, build
+from ops.text import table
 
 LAB = "demo"
 
@@ -84,18 +83,21 @@ def check(rollout: Rollout, good: str) -> None:
 
 def summary(completed: Rollout, turned_back: Rollout, seconds: float) -> None:
     """Print what happened and where to look."""
-    table = Table(title=f"Demo: {seconds / 60:.1f} minutes", title_justify="left")
-    for column in ("rollout", "release", "outcome", "hosts touched", "report"):
-        table.add_column(column, overflow="fold")
-    for name, rollout in (("good", completed), ("bad", turned_back)):
-        table.add_row(
+    rollouts = {"good": completed, "bad": turned_back}
+    rows = [
+        (
             name,
             rollout.plan["release"],
-            rollout.result["outcome"],
+            rollout.result["outcome"].replace("_", " "),
             f"{len(rollout.touched)} of {len(rollout.plan['hosts'])}",
-            str(rollout.report.relative_to(paths.ROOT)),
         )
-    Console().print(table)
+        for name, rollout in rollouts.items()
+    ]
+    click.echo(f"\nThe demo took {seconds / 60:.1f} minutes.\n")
+    table(("rollout", "release", "outcome", "hosts touched"), rows)
+    click.echo("")
+    for name, rollout in rollouts.items():
+        click.echo(f"Report of the {name} release: {rollout.report.relative_to(paths.ROOT)}")
 
 
 if __name__ == "__main__":

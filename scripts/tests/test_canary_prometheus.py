@@ -1,6 +1,5 @@
 """The questions against a real Prometheus, which scrapes a fleet of one good host and one for each fault."""
 
-import shutil
 import socket
 import subprocess
 import threading
@@ -22,6 +21,7 @@ from ops.canary.record import create
 from ops.canary.soak import soak
 from ops.errors import OperatorError
 from tests.canary_helpers import RELEASE, SHA256, FakePrometheus, plan_of, serve, wait_until
+from tests.prometheus_tools import program
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = yaml.safe_load(SCHEMA.read_text())["examples"][0]
@@ -61,9 +61,6 @@ def exposition(host: str, age_seconds: float) -> str:
 
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    program = shutil.which("prometheus")
-    if program is None:
-        pytest.skip("no prometheus program here")
     begin = time.monotonic()
 
     class Exporter(BaseHTTPRequestHandler):
@@ -92,7 +89,11 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [program, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
+    command = [
+        str(program("prometheus")),
+        f"--config.file={folder}/prometheus.yml",
+        f"--storage.tsdb.path={folder}/data",
+    ]
     with (folder / "log").open("w") as log:
         server = subprocess.Popen([*command, f"--web.listen-address=127.0.0.1:{port}"], stderr=log)
     client = Prometheus(f"http://127.0.0.1:{port}")

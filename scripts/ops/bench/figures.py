@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
+from ops.text import table
 
 
 @dataclass(frozen=True)
@@ -33,17 +32,12 @@ def show(title: str, figures: Sequence[Figure], file: Path | None) -> bool:
     Returns:
         True when every bound was held.
     """
-    table = Table(title=title, title_justify="left")
-    table.add_column("figure")
-    table.add_column("value", justify="right")
-    table.add_column("unit")
-    table.add_column("bound", justify="right")
-    table.add_column("")
+    rows = []
     for figure in figures:
         bound = "" if figure.at_most is None else f"<= {figure.at_most:g}"
         verdict = "" if figure.at_most is None else ("ok" if figure.held else "MISSED")
-        table.add_row(figure.name, f"{figure.value:.2f}", figure.unit, bound, verdict)
-    Console().print(table)
+        rows.append((figure.name, f"{figure.value:.2f}", figure.unit, bound, verdict))
+    table(("figure", "value", "unit", "bound", ""), rows)
     if file:
         rows = [asdict(figure) | {"held": figure.held} for figure in figures]
         file.write_text(json.dumps({"benchmark": title, "figures": rows}, indent=2) + "\n")

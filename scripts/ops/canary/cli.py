@@ -21,9 +21,9 @@ from ops.canary.plan import Criterion, Plan, make_plan
 from ops.canary.prometheus import Prometheus
 from ops.canary.record import create, open_record, utc_text, write_json
 from ops.canary.soak import soak as soak_phase
-from ops.canary.text import plural, table
 from ops.errors import OperatorError
 from ops.release import store
+from ops.text import plural, table
 
 _F = TypeVar("_F", bound=Callable[..., None])
 _FAILED = 1  # judged and not good enough; 2 is for mistakes (OperatorError)

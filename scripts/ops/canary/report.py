@@ -11,7 +11,7 @@ from ops.canary import proof, timeline
 from ops.canary.judge import bound_text, value_text
 from ops.canary.plan import Criterion, Phase
 from ops.canary.record import Record, read_json
-from ops.canary.text import plural
+from ops.text import plural
 
 _TITLES = {
     "completed": "Completed",

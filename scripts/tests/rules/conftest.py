@@ -1,6 +1,5 @@
 """The real promtool, and the files of roles/prometheus as the role would write them."""
 
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,26 +8,16 @@ import jinja2
 import pytest
 import yaml
 
+from tests.prometheus_tools import program
+
 ROOT = Path(__file__).resolve().parents[3]
 TEMPLATES = ROOT / "roles" / "prometheus" / "templates"
-TOOLS = ROOT / "var" / "tools"
 HOSTS = ["trader-01", "trader-02"]
 
 
 @pytest.fixture(scope="session")
 def promtool() -> Path:
-    """Debian's promtool, unpacked beside the project: installing the package would start a server here."""
-    tool = TOOLS / "usr" / "bin" / "promtool"
-    if not tool.exists():
-        TOOLS.mkdir(parents=True, exist_ok=True)
-        download = ["apt-get", "download", "prometheus"]
-        if subprocess.run(download, cwd=TOOLS, capture_output=True, check=False).returncode != 0:
-            subprocess.run(["apt-get", "update", "-q"], capture_output=True, check=True)
-            subprocess.run(download, cwd=TOOLS, capture_output=True, check=True)
-        package = next(TOOLS.glob("prometheus_*.deb"))
-        subprocess.run(["dpkg-deb", "--extract", package, TOOLS], check=True)
-        package.unlink()
-    return tool
+    return program("promtool")
 
 
 @pytest.fixture
