@@ -32,12 +32,12 @@ def show(title: str, figures: Sequence[Figure], file: Path | None) -> bool:
     Returns:
         True when every bound was held.
     """
-    rows = []
+    lines = []
     for figure in figures:
         bound = "" if figure.at_most is None else f"<= {figure.at_most:g}"
         verdict = "" if figure.at_most is None else ("ok" if figure.held else "MISSED")
-        rows.append((figure.name, f"{figure.value:.2f}", figure.unit, bound, verdict))
-    table(("figure", "value", "unit", "bound", ""), rows)
+        lines.append((figure.name, f"{figure.value:.2f}", figure.unit, bound, verdict))
+    table(("figure", "value", "unit", "bound", ""), lines)
     if file:
         rows = [asdict(figure) | {"held": figure.held} for figure in figures]
         file.write_text(json.dumps({"benchmark": title, "figures": rows}, indent=2) + "\n")
