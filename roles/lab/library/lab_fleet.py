@@ -35,7 +35,10 @@ options:
   hosts:
     type: list
     elements: dict
-    description: "name, address, files (path -> {content, mode}, written before a boot)"
+    description: "name and address of each"
+  files:
+    type: dict
+    description: "host -> path -> {content, mode}: what is written on its disk before a boot"
   boot_timeout_seconds: {type: int, default: 60, description: "Seconds from power-on to an SSH banner."}
 """
 
@@ -76,6 +79,10 @@ class Host:
     def link(self) -> str:
         """Name of the host's end on the bridge, in Linux' 15 characters: bw-<lab>-<last of the address>."""
         return f"bw-{self.lab}-{self.address.rpartition('.')[2]}"
+
+    @property
+    def plugged_in(self) -> bool:
+        return Path(f"/sys/class/net/{self.link}/master").exists()
 
     @property
     def place(self) -> Path:
@@ -166,6 +173,10 @@ class Fleet:
     def power_on(self, host: Host, image: Path) -> bool:
         """Start a host that does not run; true when it was started."""
         if self.runner(host) and self.pids(host.namespace):
+            if not host.plugged_in and self.change(
+                f"plug in {host.name}"
+            ):  # the bridge is newer than the host
+                self.plug_in(host)
             return False
         if not self.change(f"start {host.name}"):
             return True
@@ -179,7 +190,7 @@ class Fleet:
         sh("mount", "-t", "overlay", self.bridge, "-o", layers, str(host.disk))
         sh("ip", "netns", "add", host.namespace)
         sh("ip", "link", "add", host.link, "type", "veth", "peer", "name", "host0", "netns", host.namespace)
-        sh("ip", "link", "set", host.link, "master", self.bridge, "up")
+        self.plug_in(host)
         sh("ip", "-n", host.namespace, "addr", "add", f"{host.address}/24", "dev", "host0")
         sh("ip", "-n", host.namespace, "link", "set", "host0", "up")
         sh("ip", "-n", host.namespace, "link", "set", "lo", "up")
@@ -197,6 +208,9 @@ class Fleet:
             )  # fmt: skip
         host.record.write_text(f"{loop.pid} {start_time(loop.pid)}\n")
         return True
+
+    def plug_in(self, host: Host) -> None:
+        sh("ip", "link", "set", host.link, "master", self.bridge, "up")
 
     def shut_down(self, hosts: list[Host]) -> None:
         """Ask hosts to stop, all at once since each takes a second, and wait for them."""
@@ -223,6 +237,9 @@ class Fleet:
             sh("umount", str(host.disk))
         if host.namespace in self.namespaces():
             sh("ip", "netns", "del", host.namespace)
+        if host.link in self.links():
+            # Its end on the bridge goes with the namespace, but in its own time.
+            sh("ip", "link", "del", host.link, check=False)
         with contextlib.suppress(FileNotFoundError):
             (NSPAWN_PROPAGATE / host.namespace).rmdir()
         host.record.unlink(missing_ok=True)
@@ -340,10 +357,11 @@ def main() -> None:
             "folder": {"type": "path", "required": True},
             "image": {"type": "path"},
             "subnet": {"type": "str", "required": True},
-            "hosts": {"type": "list", "elements": "dict", "no_log": True},
+            "hosts": {"type": "list", "elements": "dict"},
+            "files": {"type": "dict", "no_log": True},
             "boot_timeout_seconds": {"type": "int", "default": 60},
         },
-        required_if=[("state", "present", ("image", "hosts"))],
+        required_if=[("state", "present", ("image", "hosts", "files"))],
         supports_check_mode=True,
     )
     given = module.params
@@ -354,7 +372,10 @@ def main() -> None:
             if given["state"] == "absent":
                 fleet.absent()
             else:
-                hosts = [Host(h["name"], h["address"], fleet.lab, folder, h["files"]) for h in given["hosts"]]
+                hosts = [
+                    Host(host["name"], host["address"], fleet.lab, folder, given["files"][host["name"]])
+                    for host in given["hosts"]
+                ]
                 fleet.present(hosts, Path(given["image"]), given["boot_timeout_seconds"])
     except LabError as error:
         module.fail_json(msg=str(error), done=fleet.log)
