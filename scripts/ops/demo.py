@@ -49,7 +49,7 @@ def main(hosts: int, down: bool, quiet: bool) -> None:
     good = other_release(fleet.releases(), tree, following)
     completed = fleet.canary("good release", good)
     turned_back = fleet.canary("bad release", slow, expect=(2,))
-    check(turned_back, good)
+    check(turned_back, good, fleet.releases())
     if down:
         fleet.lab("absent")
     summary(completed, turned_back, time.monotonic() - started)
@@ -69,16 +69,21 @@ def say(started: float) -> Callable[[str], None]:
     return line
 
 
-def check(rollout: Rollout, good: str) -> None:
+def check(rollout: Rollout, good: str, running: Counter[str]) -> None:
     """A demo that shows the wrong thing must not end well.
 
     Raises:
-        OperatorError: the bad release was not turned back in its first phase, or touched other hosts.
+        OperatorError: the bad release was not turned back in its first phase, touched other hosts, or is left
+            on a host.
     """
     if rollout.result["outcome"] != "rolled_back":
         raise OperatorError(f"the bad release was not turned back; see {rollout.report}")
     if rollout.touched != rollout.plan["phases"][0]["batch"]:
         raise OperatorError(f"the bad release reached {' '.join(rollout.touched)}; see {rollout.report}")
+    if set(running) != {good}:
+        raise OperatorError(
+            f"the fleet runs {' and '.join(sorted(running))}, not {good} alone; see {rollout.report}"
+        )
 
 
 def summary(completed: Rollout, turned_back: Rollout, seconds: float) -> None:
