@@ -30,10 +30,14 @@ def inventory(folder: Path, name: str) -> dict[str, object]:
     A single host that died stays listed: a playbook must meet it as unreachable, not miss it. Without any
     running host there is no lab, and no address is handed out.
     """
+    problem = f"lab {name!r} is down; start it with: ansible-playbook playbooks/lab.yml"
     try:
         lab = json.loads((folder / "lab.json").read_text())
     except FileNotFoundError:
         lab = {"hosts": []}
+    except PermissionError:
+        lab = {"hosts": []}
+        problem = f"lab {name!r} may belong to another user; choose another BREAKWATER_LAB"
     up = any(runs(folder / "hosts" / host["name"]) for host in lab["hosts"])
     hosts = lab["hosts"] if up else []
     groups: dict[str, object] = {
@@ -49,8 +53,7 @@ def inventory(folder: Path, name: str) -> dict[str, object]:
         "ansible_ssh_common_args": f"{known} -o StrictHostKeyChecking=yes",
     }
     if not up:
-        start = "ansible-playbook playbooks/lab.yml"
-        variables["inventory_problem"] = f"lab {name!r} is down; start it with: {start}"
+        variables["inventory_problem"] = problem
     addresses = {host["name"]: {"ansible_host": host["address"]} for host in hosts}
     return groups | {"all": {"vars": variables}, "_meta": {"hostvars": addresses}}
 

@@ -173,6 +173,13 @@ def test_a_bad_name_or_size_is_one_line_and_no_change(words: list[str], message:
     assert not (paths.VAR / "lab" / "tbad").exists()
 
 
+def test_a_root_that_does_not_own_the_machine_is_refused() -> None:
+    argv = ["unshare", "--user", "--map-root-user", "ansible-playbook", "playbooks/lab.yml"]
+    done = run(argv, environment={"BREAKWATER_LAB": "tuser"}, expect=(2,))
+    assert "The lab needs root and network namespaces" in done.last_words
+    assert not (paths.VAR / "lab" / "tuser").exists()
+
+
 @pytest.mark.parametrize("name", ["site.yml", "canary.yml", "rollback.yml"])
 def test_a_lab_that_is_down_is_said_so(name: str) -> None:
     fleet = Fleet("tdown", paths.VAR / "tests")
