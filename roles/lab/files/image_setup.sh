@@ -8,5 +8,7 @@ for unit in prometheus prometheus-node-exporter prometheus-node-exporter-apt.tim
   apt-daily.timer apt-daily-upgrade.timer e2scrub_reap.service e2scrub_all.timer fstrim.timer dpkg-db-backup.timer; do
   systemctl --quiet --root="$root" disable "$unit" 2>/dev/null || true
 done
+# systemd-nspawn makes the device nodes; the unit that would make them again fails now and then beside it.
+systemctl --quiet --root="$root" mask systemd-tmpfiles-setup-dev.service
 rm -f "$root"/etc/ssh/ssh_host_*_key "$root"/etc/ssh/ssh_host_*_key.pub "$root"/etc/machine-id
 : >"$root/etc/machine-id"
