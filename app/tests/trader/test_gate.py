@@ -1,6 +1,7 @@
 import asyncio
 
-from trader.orders.gate import Gate, TradingState
+from trader.model.values import TradingState
+from trader.orders.gate import Gate
 
 Change = tuple[TradingState, dict[str, str]]
 

@@ -14,7 +14,8 @@ from tests.venue_sim.support import RunningVenue
 from trader.model.transitions import Signal
 from trader.model.values import Fill, OrderKind, OrderReport, Quote, Side
 from trader.venue.exchange import VenueAccess
-from trader.venue.gateway import Found, Gateway, VenueError, describe
+from trader.venue.gateway import Gateway
+from trader.venue.interface import Found, VenueError, describe
 from trader.venue.outcomes import Outcome
 from trader.venue.streams import Handlers, Stream, Streams
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from tests.trader.support import make_fill, make_order
+from tests.trader.support import BTC, make_fill, make_order
 from trader.journal import Journal, JournalError, Record, records
 from trader.journal.journal import RESERVE
 from trader.journal.records import Kind
@@ -45,7 +45,7 @@ async def test_what_was_durable_is_there_after_a_restart(tmp_path: Path) -> None
     await running.journal.append(records.intent(order))
     order.state, order.venue_order_id = OrderState.PARTIALLY_FILLED, "77"
     fill = make_fill()
-    changes = asset_changes(fill, "BTC", "USDT")
+    changes = asset_changes(fill, BTC)
     await running.journal.append(records.fill(order.client_id, fill, changes))
     await running.journal.append(records.fill(order.client_id, fill, changes))
     await running.journal.append(records.state(order))

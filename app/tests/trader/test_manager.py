@@ -23,7 +23,7 @@ from trader.orders.manager import OrderManager
 from trader.orders.resolution import MARGIN_MS, Resolver, is_proof
 from trader.telemetry.events import Events
 from trader.telemetry.metrics import Metrics
-from trader.venue.gateway import Found, Lookup, Placement, VenueError
+from trader.venue.interface import Found, Lookup, Placement, VenueError
 from trader.venue.outcomes import Outcome
 
 ACK = Outcome.ACKNOWLEDGED

@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.trader.support import make_fill, make_order, make_report
+from tests.trader.support import BTC, make_fill, make_order, make_report
 from trader.model.orders import asset_changes, total_changes
 from trader.model.transitions import OrderState, Signal, Verdict
 from trader.model.values import Side
@@ -67,8 +67,8 @@ def test_the_first_report_names_the_venue_order() -> None:
 
 def test_changes_of_a_buy_and_a_sell_with_fees() -> None:
     buy = make_fill(quantity="0.004")
-    assert asset_changes(buy, "BTC", "USDT") == {"BTC": Decimal("0.00399"), "USDT": Decimal("-240.000")}
+    assert asset_changes(buy, BTC) == {"BTC": Decimal("0.00399"), "USDT": Decimal("-240.000")}
     sell = make_fill(side=Side.SELL, fee=Decimal("0.24"), fee_asset="BNB")
-    changes = asset_changes(sell, "BTC", "USDT")
+    changes = asset_changes(sell, BTC)
     assert changes == {"BTC": Decimal("-0.004"), "USDT": Decimal("240.000"), "BNB": Decimal("-0.24")}
-    assert total_changes([changes, asset_changes(buy, "BTC", "USDT")])["USDT"] == 0
+    assert total_changes([changes, asset_changes(buy, BTC)])["USDT"] == 0

@@ -22,7 +22,8 @@ from trader.orders.resolution import Resolver
 from trader.reconcile import Reconciler
 from trader.telemetry.events import Events
 from trader.telemetry.metrics import Metrics
-from trader.venue.gateway import Gateway, VenueError
+from trader.venue.gateway import Gateway
+from trader.venue.interface import VenueError
 
 DUST = Decimal("0.0001")
 

@@ -15,6 +15,7 @@ class Place:
         price: in quote units, on the tick grid; None for a market order.
         signal_ns: monotonic time of the decision, from which the order's latency counts.
         slot: the strategy's own mark, handed back with the order.
+        reduce_only: never more than what brings the position to zero; passes while trading is REDUCE_ONLY.
     """
 
     symbol: str
@@ -24,6 +25,7 @@ class Place:
     price: Decimal | None
     signal_ns: int
     slot: str = ""
+    reduce_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from trader.model.transitions import FINAL, IN_FLIGHT, WORKING, OrderState, Signal, Verdict, step
-from trader.model.values import Fill, OrderKind, OrderReport, Side
+from trader.model.values import Fill, Instrument, OrderKind, OrderReport, Side
 
 ZERO = Decimal(0)
 
@@ -21,6 +21,7 @@ class Order:
         created_ns: UTC.
         sent_ms: UTC, latest moment at which the request can have been signed; 0 = not sent by this process.
         slot: the strategy's own mark; not kept over a restart.
+        reduce_only: the venue shall refuse whatever of it would open or turn a position.
         reason: why it ended (or is unknown), for people.
     """
 
@@ -37,6 +38,7 @@ class Order:
     unknown_since_ns: int = 0
     reason: str = ""
     slot: str = ""
+    reduce_only: bool = False
     filled: Decimal = ZERO
     trade_ids: set[str] = field(default_factory=set)
 
@@ -75,9 +77,17 @@ class Order:
         return True
 
 
-def asset_changes(fill: Fill, base: str, quote: str) -> dict[str, Decimal]:
-    """What a fill does to the balances, in units of each asset: base, quote, and the fee's asset."""
-    changes = {base: fill.side.sign * fill.quantity, quote: -fill.side.sign * fill.quantity * fill.price}
+def asset_changes(fill: Fill, instrument: Instrument) -> dict[str, Decimal]:
+    """What a fill does to the balances, in units of each asset.
+
+    Spot moves base, quote and the fee's asset. A derivative moves its settle asset alone: by the profit that
+    was realised and by the fee; what it bought is a position, not a balance.
+    """
+    if instrument.settle is not None:
+        changes = {instrument.settle: fill.realized}
+    else:
+        bought = fill.side.sign * fill.quantity
+        changes = {instrument.base: bought, instrument.quote: -bought * fill.price}
     if fill.fee_asset is not None:
         changes[fill.fee_asset] = changes.get(fill.fee_asset, ZERO) - fill.fee
     return changes

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from trader.model.transitions import Signal
 
@@ -21,9 +21,24 @@ class OrderKind(StrEnum):
     MARKET = "market"
 
 
+class TradingState(IntEnum):
+    """What may be done on this host; the values are those of the metric trader_trading_state."""
+
+    HALTED = 0
+    REDUCE_ONLY = 1  # only orders that bring a position nearer to zero
+    ACTIVE = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """One market, with the venue's steps in units of price (quote) and quantity (base)."""
+    """One market, with the venue's steps in units of price (quote) and quantity (base).
+
+    Args:
+        settle: asset in which a derivative pays profit, loss and fees; None = spot.
+        contract_size: base units of one unit of quantity.
+        trading: whether the venue takes orders for it now.
+        min_quantity: smallest order, in base units.
+    """
 
     symbol: str
     base: str
@@ -31,6 +46,10 @@ class Instrument:
     tick_size: Decimal
     step_size: Decimal
     min_notional: Decimal
+    settle: str | None = None
+    contract_size: Decimal = Decimal(1)
+    trading: bool = True
+    min_quantity: Decimal = Decimal(0)
 
     def passive_price(self, price: Decimal, side: Side) -> Decimal:
         """The nearest price on the tick grid that is not more aggressive than asked."""
@@ -58,7 +77,11 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """One trade of ours as the venue tells it. The key is (symbol, trade_id)."""
+    """One trade of ours as the venue tells it. The key is (symbol, trade_id).
+
+    Args:
+        realized: profit of the part that closed a derivative's position, in its settle asset; 0 on spot.
+    """
 
     symbol: str
     trade_id: str
@@ -69,6 +92,7 @@ class Fill:
     fee: Decimal
     fee_asset: str | None
     at_ms: int
+    realized: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ class OrderBook:
         """
         if not order.book(fill):
             return None
-        changes = asset_changes(fill, instrument.base, instrument.quote)
+        changes = asset_changes(fill, instrument)
         for asset, amount in changes.items():
             self.changes[asset] = self.changes.get(asset, ZERO) + amount
         signed = fill.side.sign * fill.quantity

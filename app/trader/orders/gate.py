@@ -2,15 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
-from enum import IntEnum
 
-
-class TradingState(IntEnum):
-    """The values of trader_trading_state."""
-
-    HALTED = 0
-    REDUCE_ONLY = 1
-    ACTIVE = 2
+from trader.model.values import TradingState
 
 
 class Gate:

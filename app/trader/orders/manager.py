@@ -12,7 +12,7 @@ from trader.orders.book import OrderBook
 from trader.orders.gate import Gate
 from trader.telemetry.events import Events
 from trader.telemetry.metrics import Metrics
-from trader.venue.gateway import Found, Gateway, Placement, describe, now_ms
+from trader.venue.interface import Found, Placement, Venue, describe, now_ms
 from trader.venue.outcomes import Outcome
 
 LIMITED_STATUS = (418, 429)
@@ -31,7 +31,7 @@ class OrderManager:
     """
 
     def __init__(
-        self, journal: Journal, gateway: Gateway, gate: Gate, metrics: Metrics, events: Events
+        self, journal: Journal, gateway: Venue, gate: Gate, metrics: Metrics, events: Events
     ) -> None:
         self._journal = journal
         self._gateway = gateway

@@ -11,7 +11,7 @@ from trader.model.transitions import OrderState, Signal
 from trader.orders.manager import OrderManager
 from trader.telemetry.events import Events
 from trader.telemetry.metrics import Metrics
-from trader.venue.gateway import Found, Gateway, Lookup, VenueError, describe, now_ms
+from trader.venue.interface import Found, Lookup, Venue, VenueError, describe, now_ms
 
 DELAYS_SECONDS = (0.0, 0.25, 0.5, 1.0, 2.0)  # then the last one for ever: an order is never given up
 MARGIN_MS = 1_000
@@ -21,7 +21,7 @@ TICK_SECONDS = 0.05
 class Resolver:
     """Runs one proof per order that needs it."""
 
-    def __init__(self, manager: OrderManager, gateway: Gateway, metrics: Metrics, events: Events) -> None:
+    def __init__(self, manager: OrderManager, gateway: Venue, metrics: Metrics, events: Events) -> None:
         self._manager = manager
         self._gateway = gateway
         self._metrics = metrics

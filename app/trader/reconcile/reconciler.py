@@ -14,7 +14,7 @@ from trader.orders.manager import OrderManager
 from trader.orders.resolution import MARGIN_MS, Resolver
 from trader.reconcile.explain import Difference, balance_differences
 from trader.telemetry.metrics import Metrics
-from trader.venue.gateway import Found, Gateway, VenueError, describe
+from trader.venue.interface import Found, Venue, VenueError, describe
 
 _ENDED = (Signal.FILLED, Signal.CANCELED, Signal.EXPIRED, Signal.REFUSED)
 ATTEMPTS = 4  # what is on its way when we ask is there when we ask again
@@ -46,7 +46,7 @@ class Reconciler:
         self,
         journal: Journal,
         snapshot: Snapshot,
-        gateway: Gateway,
+        gateway: Venue,
         manager: OrderManager,
         resolver: Resolver,
         metrics: Metrics,

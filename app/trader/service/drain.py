@@ -10,7 +10,7 @@ from trader.reconcile import Reconciler
 from trader.service.settings import DrainSettings
 from trader.service.trading import Trading
 from trader.telemetry.events import Events
-from trader.venue.gateway import Gateway, VenueError
+from trader.venue.interface import Venue, VenueError
 
 PAUSE_SECONDS = 0.05
 OURS = ("closed_here", "no_intent", "missing_there", "unresolved")
@@ -25,7 +25,7 @@ class Drain:
         trading: Trading,
         manager: OrderManager,
         reconciler: Reconciler,
-        gateway: Gateway,
+        gateway: Venue,
         events: Events,
     ) -> None:
         self._settings = settings

@@ -8,7 +8,8 @@ from typing import Any
 
 from trader import strategy
 from trader.journal import Journal, JournalError
-from trader.orders.gate import Gate, TradingState
+from trader.model.values import TradingState
+from trader.orders.gate import Gate
 from trader.orders.manager import OrderManager
 from trader.orders.resolution import Resolver
 from trader.reconcile import Reconciler

@@ -13,7 +13,8 @@ from trader.service.settings import Settings
 from trader.service.trading import Trading
 from trader.telemetry.events import Events
 from trader.telemetry.metrics import Metrics
-from trader.venue.gateway import Gateway, VenueError, describe
+from trader.venue.gateway import Gateway
+from trader.venue.interface import VenueError, describe
 from trader.venue.streams import Handlers, Silence, Stream, Streams
 
 FIRST_RETRY_SECONDS = 0.5

@@ -1,11 +1,7 @@
 """Requests to the venue. What moves an order says what its answer proved, and never tries twice."""
 
 import asyncio
-import re
-import time
-from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any
 
 from trader.model.orders import Order
@@ -13,12 +9,12 @@ from trader.model.values import Fill, Instrument, OrderReport
 from trader.venue import parse
 from trader.venue.client_ids import RULES
 from trader.venue.exchange import VenueAccess, make_exchange
+from trader.venue.interface import Found, Lookup, Placement, VenueError, describe
 from trader.venue.outcomes import Outcome, is_absent, judge_answer, judge_error
 from trader.venue.parse import OddAnswerError
 from trader.venue.slim_ccxt import errors
 
 TRADES_PAGE = 1_000
-_QUERY = re.compile(r"\?[^\s\"']+")
 # What a request can raise: ccxt's errors; aiohttp and ssl errors that ccxt lets through; answers that do
 # not parse.
 REQUEST_ERRORS = (
@@ -30,34 +26,6 @@ REQUEST_ERRORS = (
     AttributeError,
     asyncio.TimeoutError,
 )
-
-
-class VenueError(Exception):
-    """A query failed; one line with the reason."""
-
-
-class Found(StrEnum):
-    FOUND = "found"
-    ABSENT = "absent"  # the venue says that it has no such order (proof only after the receive window)
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """The answer to a new order; `report` when acknowledged, else `error`."""
-
-    outcome: Outcome
-    report: OrderReport | None = None
-    error: BaseException | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Lookup:
-    """The answer to a query or a cancel of one order."""
-
-    found: Found
-    report: OrderReport | None = None
-    error: BaseException | None = None
 
 
 class Gateway:
@@ -188,6 +156,21 @@ class Gateway:
         [answer] = await self._gather("balances", [self._exchange.fetch_balance()])
         return parse.balances(answer)
 
+    async def positions(self) -> dict[str, Decimal]:
+        """Spot: balances are all there is."""
+        return {}
+
+    async def cancel_stranger(self, report: OrderReport) -> None:
+        """Ask once for the cancel of an order that is in no journal, by the venue's own id.
+
+        Raises:
+            VenueError: the venue did not say that it is cancelled.
+        """
+        try:
+            await self._exchange.cancel_order(report.venue_order_id, report.symbol)
+        except REQUEST_ERRORS as error:
+            raise VenueError(f"cancel of {report.venue_order_id}: {describe(error)}") from error
+
     async def time_ms(self) -> int:
         """The venue's clock (UTC).
 
@@ -206,14 +189,3 @@ class Gateway:
             return list(await asyncio.gather(*requests))
         except REQUEST_ERRORS as error:
             raise VenueError(f"{what}: {describe(error)}") from error
-
-
-def describe(error: BaseException | None) -> str:
-    """An error in one short line: ccxt's messages hold whole pages, and URLs with the request's signature."""
-    lines = str(error).splitlines() or [""]
-    return f"{type(error).__name__}: {_QUERY.sub('?...', lines[0])[:200]}"
-
-
-def now_ms() -> int:
-    """Our clock (UTC), as requests are stamped with it."""
-    return time.time_ns() // 1_000_000

@@ -1,0 +1,129 @@
+"""What the rest of the service asks of a venue, whoever answers: the real one, or the paper one.
+
+What moves an order says what its answer proved, and never tries twice.
+"""
+
+import re
+import time
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+from trader.model.orders import Order
+from trader.model.values import Fill, Instrument, OrderReport
+from trader.venue.outcomes import Outcome
+
+_QUERY = re.compile(r"\?[^\s\"']+")
+
+
+class VenueError(Exception):
+    """A query failed; one line with the reason."""
+
+
+class Found(StrEnum):
+    FOUND = "found"
+    ABSENT = "absent"  # the venue says that it has no such order (proof only after the receive window)
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The answer to a new order; `report` when acknowledged, else `error`."""
+
+    outcome: Outcome
+    report: OrderReport | None = None
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """The answer to a query or a cancel of one order."""
+
+    found: Found
+    report: OrderReport | None = None
+    error: BaseException | None = None
+
+
+class Venue(Protocol):
+    """One account at one venue. Client ids are ours here; how a venue spells them is its gateway's affair."""
+
+    @property
+    def instruments(self) -> dict[str, Instrument]:
+        """The traded symbols and their rules; empty before `connect`."""
+
+    @property
+    def recv_window_ms(self) -> int:
+        """How long the venue may take a request after it was made: "not found" is proof only after that."""
+
+    async def connect(self) -> None:
+        """Load the markets and check that each symbol is there.
+
+        Raises:
+            VenueError: the venue is away, or does not know a symbol.
+        """
+
+    async def place(self, order: Order) -> Placement:
+        """Send one new order, once."""
+
+    async def cancel(self, order: Order) -> Lookup:
+        """Ask once for a cancel. Only FOUND with a final report ends the order; else it must be queried."""
+
+    async def cancel_stranger(self, report: OrderReport) -> None:
+        """Ask once for the cancel of an order that is in no journal, by the venue's own id.
+
+        Raises:
+            VenueError: the venue did not say that it is cancelled.
+        """
+
+    async def lookup(self, order: Order) -> Lookup:
+        """Ask for an order by our client id."""
+
+    async def open_orders(self) -> list[OrderReport]:
+        """Every open order of the account on our symbols, ours or not.
+
+        Raises:
+            VenueError: a query failed.
+        """
+
+    async def trades(self, symbol: str, after: str | None) -> list[Fill]:
+        """Our trades on a symbol that come after the trade `after` (None: the last one only), oldest first.
+
+        Raises:
+            VenueError: a query failed.
+        """
+
+    async def balances(self) -> dict[str, Decimal]:
+        """Total by asset.
+
+        Raises:
+            VenueError: the query failed.
+        """
+
+    async def positions(self) -> dict[str, Decimal]:
+        """Signed quantity by symbol, in base units, without the flat ones; empty on a spot venue.
+
+        Raises:
+            VenueError: the query failed.
+        """
+
+    async def time_ms(self) -> int:
+        """The venue's clock (UTC).
+
+        Raises:
+            VenueError: the query failed.
+        """
+
+    async def close(self) -> None:
+        """Close connections."""
+
+
+def describe(error: BaseException | None) -> str:
+    """An error in one short line: ccxt's messages hold whole pages, and URLs with the request's signature."""
+    lines = str(error).splitlines() or [""]
+    return f"{type(error).__name__}: {_QUERY.sub('?...', lines[0])[:200]}"
+
+
+def now_ms() -> int:
+    """Our clock (UTC), as requests are stamped with it."""
+    return time.time_ns() // 1_000_000
