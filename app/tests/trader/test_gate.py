@@ -16,9 +16,9 @@ def test_it_starts_halted_and_needs_every_reason_gone() -> None:
     assert gate.state is TradingState.HALTED
     gate.halt("journal", "disk full")
     gate.clear("start")
-    assert not gate.active
+    assert gate.halted
     gate.clear("journal")
-    assert gate.active
+    assert not gate.halted
     assert changes[-1] == (TradingState.ACTIVE, {})
 
 
@@ -39,10 +39,23 @@ async def test_a_pause_ends_by_itself_and_a_later_one_counts_anew() -> None:
     gate.halt_for("rate_limit", "429", 0.01)
     async with asyncio.timeout(5):
         await over.wait()
-    assert gate.active
+    assert not gate.halted
 
 
 def test_reasons_are_a_copy() -> None:
     gate, _ = make()
     gate.reasons.clear()
-    assert not gate.active
+    assert gate.halted
+
+
+def test_reduce_only_lies_between_and_ends_with_its_last_reason() -> None:
+    gate, changes = make()
+    gate.reduce_only("loss", "80 % of the daily loss")
+    gate.clear("start")
+    assert gate.state is TradingState.REDUCE_ONLY
+    assert not gate.halted
+    gate.halt("journal", "disk full")
+    assert gate.halted
+    gate.clear("journal")
+    gate.clear("loss")
+    assert changes[-1] == (TradingState.ACTIVE, {})

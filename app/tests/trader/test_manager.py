@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
@@ -193,21 +194,26 @@ async def test_a_lost_answer_is_resolved_by_asking_never_by_sending(house: House
     assert house.count('trader_orders_total{outcome="unknown"}') == 1
 
 
-async def test_absence_is_believed_only_after_the_receive_window(house: House) -> None:
+async def test_absence_is_believed_only_after_the_receive_window(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     states: list[OrderState] = []
+    ticks = itertools.count(time.time_ns() // 1_000_000, 1_500)
+    monkeypatch.setattr(resolution, "now_ms", lambda: next(ticks))
 
     def absent(order: Order) -> Lookup:
         states.append(order.state)
         return ABSENT
 
     house.venue.on_place = lambda order: Placement(Outcome.UNKNOWN, error=VenueError("lost"))
-    house.venue.lookups = [absent] * 10
+    house.venue.lookups = [absent] * 20
     order = await house.place()
     await house.proven()
     assert order is not None
     assert order.state is OrderState.REJECTED
-    # The model's clock goes on by 4 s a question: the first "not found" is within window and margin (6 s).
-    assert states == [OrderState.UNKNOWN] * 2
+    # Our clock says soon that window and margin (6 s) are over; the venue's, 4 s a question, says it later.
+    assert states == [OrderState.UNKNOWN] * len(states)
+    assert len(states) >= 3
 
 
 def test_proof_is_a_matter_of_the_venues_clock() -> None:

@@ -23,6 +23,7 @@ class Order:
         slot: the strategy's own mark; not kept over a restart.
         reduce_only: the venue shall refuse whatever of it would open or turn a position.
         reason: why it ended (or is unknown), for people.
+        reported: the largest executed quantity that the venue has told, in base units.
     """
 
     client_id: str
@@ -40,6 +41,7 @@ class Order:
     slot: str = ""
     reduce_only: bool = False
     filled: Decimal = ZERO
+    reported: Decimal = ZERO
     trade_ids: set[str] = field(default_factory=set)
 
     @property
@@ -54,6 +56,11 @@ class Order:
     def in_flight(self) -> bool:
         return self.state in IN_FLIGHT
 
+    @property
+    def lacks_fills(self) -> bool:
+        """Whether the venue has told of more than the trades that we have."""
+        return self.reported > self.filled
+
     def signal(self, signal: Signal) -> Verdict:
         """Apply what was learnt; see `transitions.step`. A refused cancel returns to what the fills say."""
         self.state, verdict = step(self.state, signal)
@@ -65,6 +72,7 @@ class Order:
         """Apply the venue's word on the state. Fills are booked one by one with `book`."""
         if self.venue_order_id is None:
             self.venue_order_id = report.venue_order_id
+        self.reported = max(self.reported, report.filled)
         return self.signal(report.signal)
 
     def book(self, fill: Fill) -> bool:

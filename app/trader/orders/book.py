@@ -74,6 +74,11 @@ class OrderBook:
     def unknown(self) -> list[Order]:
         return [order for order in self._live.values() if order.state is OrderState.UNKNOWN]
 
+    def unproven(self) -> list[Order]:
+        """Orders whose state only a question can settle: a lost answer, or a cancel without its end."""
+        asked = (OrderState.UNKNOWN, OrderState.CANCEL_PENDING)
+        return [order for order in self._live.values() if order.state in asked]
+
     def book(
         self, order: Order, fill: Fill, instrument: Instrument, now_ns: int
     ) -> dict[str, Decimal] | None:

@@ -1,4 +1,4 @@
-"""The one gate that new orders pass. Trading is halted while there is any reason for it; it starts halted."""
+"""The one gate that new orders pass: halted or reduce-only while there is any reason. It starts halted."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,42 +7,46 @@ from trader.model.values import TradingState
 
 
 class Gate:
-    """Reasons not to trade, by key.
+    """Reasons not to trade freely, by key.
 
     Args:
-        changed: called with the state and the reasons after every change of state.
-        reason: the first reason, under the key "start".
+        changed: called with the state and the reasons after every change of either.
+        reason: the first reason to halt, under the key "start".
     """
 
     def __init__(self, changed: Callable[[TradingState, dict[str, str]], None], reason: str) -> None:
         self._changed = changed
-        self._reasons = {"start": reason}
+        self._halts = {"start": reason}
+        self._reductions: dict[str, str] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
     @property
     def state(self) -> TradingState:
-        return TradingState.HALTED if self._reasons else TradingState.ACTIVE
+        if self._halts:
+            return TradingState.HALTED
+        return TradingState.REDUCE_ONLY if self._reductions else TradingState.ACTIVE
 
     @property
-    def active(self) -> bool:
-        return not self._reasons
+    def halted(self) -> bool:
+        return bool(self._halts)
 
     @property
     def reasons(self) -> dict[str, str]:
-        """Why trading is halted, by key; empty while it is active."""
-        return dict(self._reasons)
+        """Why trading is not ACTIVE, by key; empty while it is."""
+        return {**self._reductions, **self._halts}
 
     def halt(self, key: str, reason: str) -> None:
-        """Add a reason, or change its text."""
-        before = self.state
-        known = key in self._reasons
-        self._reasons[key] = reason
-        if before is not self.state or not known:
-            self._changed(self.state, self.reasons)
+        """Add a reason to halt, or change its text."""
+        self._add(self._halts, key, reason)
+
+    def reduce_only(self, key: str, reason: str) -> None:
+        """Add a reason to let only orders through that bring a position nearer to zero."""
+        self._add(self._reductions, key, reason)
 
     def clear(self, key: str) -> None:
         """Take one reason away; trading goes on when it was the last."""
-        if self._reasons.pop(key, None) is not None:
+        gone = [reasons.pop(key, None) for reasons in (self._halts, self._reductions)]
+        if any(reason is not None for reason in gone):
             self._changed(self.state, self.reasons)
 
     def halt_for(self, key: str, reason: str, seconds: float) -> None:
@@ -51,3 +55,10 @@ class Gate:
         if key in self._timers:
             self._timers[key].cancel()
         self._timers[key] = asyncio.get_running_loop().call_later(seconds, self.clear, key)
+
+    def _add(self, reasons: dict[str, str], key: str, reason: str) -> None:
+        before = self.state
+        known = key in reasons
+        reasons[key] = reason
+        if before is not self.state or not known:
+            self._changed(self.state, self.reasons)

@@ -1,6 +1,7 @@
 """The path of an order: gate, journal, wire, answer. Small steps, and nothing is ever sent twice."""
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 
 from trader.journal import Journal, JournalError, Snapshot, records
@@ -17,6 +18,7 @@ from trader.venue.outcomes import Outcome
 
 LIMITED_STATUS = (418, 429)
 DEFAULT_PAUSE_SECONDS = 10
+EARLY_KEPT = 1_000  # orders whose trades came before their names; reconciliation finds what is dropped
 
 Unproven = Callable[[Order], None]
 
@@ -28,6 +30,7 @@ class OrderManager:
         unproven: called with an order whose state must be asked for (see `resolution`).
         stranger: called when the venue tells of an order that is not in the book.
         filled: called with every new fill.
+        behind: called with an order of which the venue has told more fills than have come.
     """
 
     def __init__(
@@ -38,12 +41,13 @@ class OrderManager:
         self._gate = gate
         self._metrics = metrics
         self._events = events
-        self._early: dict[str, list[Fill]] = {}
+        self._early: OrderedDict[str, list[Fill]] = OrderedDict()
         self.book = OrderBook()
         self.instruments: dict[str, Instrument] = gateway.instruments
         self.unproven: Unproven = lambda order: None
         self.stranger: Callable[[str], None] = lambda what: None
         self.filled: Callable[[Fill], None] = lambda fill: None
+        self.behind: Callable[[Order], None] = lambda order: None
         self.last_acknowledged_ns = 0  # UTC
 
     def load(self, snapshot: Snapshot) -> None:
@@ -69,7 +73,7 @@ class OrderManager:
         order = self._admit(intent)
         if order is None or not await self._make_durable(order):
             return None
-        if not self._gate.active:
+        if self._gate.halted:
             order.reason = "trading was halted before it was sent"
             self._move(order, Signal.REFUSED)
             return order
@@ -79,7 +83,7 @@ class OrderManager:
 
     def _admit(self, intent: Place) -> Order | None:
         """The one gate; gives the order its id."""
-        if not self._gate.active:
+        if self._gate.halted:
             return None
         order = Order(
             client_id=self._journal.next_client_id(),
@@ -181,6 +185,8 @@ class OrderManager:
         for fill in (*report.fills, *self._early.pop(report.venue_order_id, ())):
             self._book(order, fill)
         self._changed(order, verdict, changed=before is not order.state or venue_id != order.venue_order_id)
+        if order.lacks_fills:
+            self.behind(order)
 
     def fill(self, fill: Fill) -> bool:
         """Take one trade, from the stream or a query.
@@ -191,6 +197,8 @@ class OrderManager:
         order = self.book.by_venue_id(fill.venue_order_id)
         if order is None:
             self._early.setdefault(fill.venue_order_id, []).append(fill)
+            if len(self._early) > EARLY_KEPT:
+                self._early.popitem(last=False)
             self.stranger(f"trade {fill.trade_id} of order {fill.venue_order_id}")
             return False
         self.fill_of(order, fill)

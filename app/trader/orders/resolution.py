@@ -64,8 +64,10 @@ class Resolver:
         return min(delay, until_proof_ms / 1_000 + TICK_SECONDS) if until_proof_ms > 0 else delay
 
     async def _ask(self, order: Order) -> None:
+        # Before that "not found" proves nothing, so the venue's clock is not asked for either.
+        due = now_ms() > order.sent_ms + self._gateway.recv_window_ms + MARGIN_MS
         try:
-            asked_at_ms = await self._gateway.time_ms()
+            asked_at_ms = await self._gateway.time_ms() if due else 0
         except VenueError as error:
             self._failed(order, error)
             return

@@ -105,8 +105,8 @@ class Reconciler:
         return [*unresolved, *orders, *fills, *money]
 
     async def _proofs(self) -> list[Difference]:
-        """Let every unknown order be proven first: until then its fills look like a stranger's."""
-        for order in self._manager.book.unknown():
+        """Let every unproven order be proven first: until then its fills look like a stranger's."""
+        for order in self._manager.book.unproven():
             self._resolver.start(order)
         patience = (self._gateway.recv_window_ms + MARGIN_MS) / 1_000 + PATIENCE_SECONDS
         try:

@@ -68,7 +68,7 @@ class Trading:
             # A late beat is not made up for: a burst of orders after a stall would be worse than the gap.
             # Hosts that one playbook started together would otherwise act at the same instant for ever.
             due = max(due + interval * random.uniform(0.8, 1.2), self.beat)  # noqa: S311
-            if self._gate.active:
+            if not self._gate.halted:
                 self._traded = True
                 self._decide(lambda: self._strategy.on_timer(self, time.monotonic_ns()))
             elif self._traded:
@@ -94,7 +94,7 @@ class Trading:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _decide(self, decide: Any) -> None:
-        if not self._gate.active:
+        if self._gate.halted:
             return
         try:
             intents: list[Intent] = decide()

@@ -16,7 +16,7 @@ from typing import Any
 
 from trader.model.values import Fill, OrderReport, Quote
 from trader.venue import parse
-from trader.venue.exchange import user_stream_url
+from trader.venue.channels import CHANNELS
 from trader.venue.gateway import REQUEST_ERRORS
 from trader.venue.parse import OddAnswerError
 
@@ -76,31 +76,48 @@ class Silence:
 
 
 class Streams:
-    """Quotes of some symbols, and the account's own order and fill events."""
+    """Quotes of some symbols, and the account's own order and fill events.
 
-    def __init__(self, exchange: Any, symbols: list[str], handlers: Handlers, stale_seconds: float) -> None:
+    Args:
+        exchange: the ccxt instance.
+        stale_seconds: quotes older than this are a break.
+        private: whether the account's own streams are watched too; not on paper.
+    """
+
+    def __init__(
+        self,
+        exchange: Any,
+        symbols: list[str],
+        handlers: Handlers,
+        stale_seconds: float,
+        private: bool = True,
+    ) -> None:
         self._exchange = exchange
         self._symbols = symbols
         self._handlers = handlers
         self._stale_seconds = stale_seconds
-        self._user_url = user_stream_url(exchange)
-        self._heard_ns = dict.fromkeys(Stream, time.monotonic_ns())
-        self._up = {stream: asyncio.Event() for stream in Stream}
+        self._channel = CHANNELS[exchange.id]
+        self._sessions: dict[Stream, Callable[[], Awaitable[None]]] = {Stream.QUOTES: self._quotes}
+        if private:
+            self._sessions |= {Stream.ORDERS: self._orders, Stream.FILLS: self._fills}
+        self._heard_ns = dict.fromkeys(self._sessions, time.monotonic_ns())
+        self._up = {stream: asyncio.Event() for stream in self._sessions}
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin watching."""
-        for stream, session in (
-            (Stream.QUOTES, self._quotes),
-            (Stream.ORDERS, self._orders),
-            (Stream.FILLS, self._fills),
-        ):
+        for stream, session in self._sessions.items():
             self._tasks.append(asyncio.create_task(self._supervise(stream, session), name=f"stream {stream}"))
 
     async def ready(self) -> None:
         """Wait until each stream has been subscribed or has brought data."""
         for event in self._up.values():
             await event.wait()
+
+    @property
+    def watched(self) -> tuple[Stream, ...]:
+        """The streams that there are."""
+        return tuple(self._sessions)
 
     def up(self, stream: Stream) -> bool:
         return self._up[stream].is_set()
@@ -111,8 +128,7 @@ class Streams:
 
     async def reset_user(self) -> None:
         """Close the account's connection, which is silent where it should have spoken; it is opened again."""
-        client = self._exchange.clients.get(self._user_url)
-        if client is not None:
+        for client in self._account_clients():
             await _close(client)
 
     async def stop(self) -> None:
@@ -166,8 +182,8 @@ class Streams:
                         self._handlers.quote(quote)
         finally:
             for url, client in list(self._exchange.clients.items()):
-                if url != self._user_url:
-                    await self._forget(url, client)
+                if not self._channel.carries(url):
+                    await self._forget(client)
 
     async def _orders(self) -> None:
         def deliver(order: dict[str, Any]) -> None:
@@ -194,13 +210,16 @@ class Streams:
         cache: Callable[[], Any],
         deliver: Callable[[dict[str, Any]], None],
     ) -> None:
-        client = None
+        mine: list[Any] = []
         try:
             # A subscription that hangs would be taken for a good one by every later watch call, so it has
             # its own timeout.
-            async with asyncio.timeout(SUBSCRIBE_SECONDS):
-                client = self._exchange.client(self._user_url)
-                await self._exchange.authenticate({"type": "spot"})
+            try:
+                async with asyncio.timeout(SUBSCRIBE_SECONDS):
+                    mine = [await self._channel.subscribe(self._exchange)]
+            except BaseException:
+                mine = self._account_clients()
+                raise
             self._is_up(stream)
             while True:
                 try:
@@ -212,12 +231,16 @@ class Streams:
                 for item in items:
                     deliver(item)
         finally:
-            await self._forget(self._user_url, client)
+            for client in mine:
+                await self._forget(client)
 
-    async def _forget(self, url: str, client: Any) -> None:
+    def _account_clients(self) -> list[Any]:
+        return [client for url, client in self._exchange.clients.items() if self._channel.carries(url)]
+
+    async def _forget(self, client: Any) -> None:
         """Drop a connection that this session used, unless another session has opened a new one since."""
-        if client is not None and self._exchange.clients.get(url) is client:
-            del self._exchange.clients[url]
+        if self._exchange.clients.get(client.url) is client:
+            del self._exchange.clients[client.url]
             await _close(client)
 
 
