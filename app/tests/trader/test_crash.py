@@ -1,9 +1,9 @@
 """The real service under load, killed with SIGKILL again and again; the emulator's record judges each time.
 
 After every kill: no client id reached the venue twice (I1), every order there has its intent in the journal
-(I2), no order went from a final state back to a live one, at the venue or here (I3), and nothing that was in the
-journal before is gone (I9). Where the service had reconciled before it was killed: no lost answer of an earlier
-life is left (I4), and every fill that the venue had made until then is booked, once (I5).
+(I2), no order went from a final state back to a live one, at the venue or here (I3), and nothing that was in
+the journal before is gone (I9). Where the service had reconciled before it was killed: no lost answer of an
+earlier life is left (I4), and every fill that the venue had made until then is booked, once (I5).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import orjson
 from tests.trader.support import RunningTrader, until
 from tests.venue_sim.support import RunningVenue
 from trader.journal import storage
+from trader.journal.records import link as chained
 
 KILLS = int(os.environ.get("BREAKWATER_CRASH_KILLS", "200"))
 ACCOUNTS = ("trader-01", "trader-02", "trader-03")
@@ -93,7 +94,7 @@ class Journal:
             )
             for number, at_ns, kind, body, link in rows:
                 assert number == seq + 1, "I9: a gap in the journal"
-                assert storage.link(digest, number, at_ns, kind, body) == link, "I9: a broken chain"
+                assert chained(digest, number, at_ns, kind, body) == link, "I9: a broken chain"
                 seq, digest = number, link
             self._head = (seq, digest)
             names = ("client_id", "symbol", "state", "created_ns", "quantity")
