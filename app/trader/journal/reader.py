@@ -163,7 +163,7 @@ VIEWS = {
         ("at_ms", "client_id", "symbol", "trade_id", "side", "quantity", "price", "fee", "fee_asset"),
         "at_ms",
         1_000_000,
-        "at_ms",
+        "at_ms DESC, length(trade_id) DESC, trade_id",
         "client_id",
     ),
     "events": View(
