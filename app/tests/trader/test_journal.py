@@ -250,7 +250,7 @@ async def test_a_full_disk_takes_nothing_that_was_durable(tmp_path: Path) -> Non
     running = Opened(tmp_path)
     limit = "PRAGMA max_page_count = 1"
     await running.journal._writer.submit(lambda connection: connection.execute(limit))  # type: ignore[union-attr]
-    durable = []
+    durable: list[str] = []
     while running.journal.error is None:
         name = f"trader-01-1-{len(durable)}"
         with contextlib.suppress(JournalError):
