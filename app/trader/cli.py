@@ -1,35 +1,40 @@
 """The `trader` command."""
 
-import asyncio
-import gc
-import logging
 import sys
 from pathlib import Path
 
 import click
 
 from trader import __version__
-from trader.service.settings import SettingsError, check_files, load_settings
-
-FILE = click.Path(path_type=Path, dir_okay=False)
-
-
-class UserError(click.ClickException):
-    """A mistake that a person can mend: one line, exit code 2."""
-
-    exit_code = 2
+from trader.commands.journal import journal
+from trader.commands.output import CONFIG, FILE, UserError
 
 
 @click.group()
 @click.version_option(__version__)
 def main() -> None:
-    """The trading service of one account on one host."""
+    """The trading service of one account on one host.
+
+    \b
+    Example:
+      trader status --config /etc/trader/trader.yml
+    """
+
+
+main.add_command(journal)
 
 
 @main.command("validate-config")
 @click.argument("file", type=FILE)
 def validate_config(file: Path) -> None:
-    """Check a settings FILE; touches no port, lock, network or credential."""
+    """Check a settings FILE; touches no port, lock, network or credential.
+
+    \b
+    Example:
+      trader validate-config /etc/trader/trader.yml
+    """
+    from trader.service.settings import SettingsError, load_settings
+
     try:
         settings = load_settings(file)
     except SettingsError as error:
@@ -38,16 +43,26 @@ def validate_config(file: Path) -> None:
 
 
 @main.command()
-@click.option("--config", "config", type=FILE, required=True, help="The settings file.")
+@CONFIG
 def run(config: Path) -> None:
-    """Run the service until SIGTERM."""
+    """Run the service until SIGTERM.
+
+    \b
+    Example:
+      trader run --config /etc/trader/trader.yml
+    """
     # Only here: the other commands need neither ccxt nor a loop, and should answer at once.
+    import asyncio
+    import gc
+    import logging
+
     import uvloop
 
     from trader.journal import JournalError
     from trader.service.credentials import load_credentials
     from trader.service.http import HttpError
     from trader.service.service import Service
+    from trader.service.settings import SettingsError, check_files, load_settings
     from trader.telemetry.events import Events, LibraryLog
     from trader.telemetry.release import running_release
 

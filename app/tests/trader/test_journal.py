@@ -1,6 +1,10 @@
 """Durable, chained, exclusive, and never an id twice."""
 
 import asyncio
+import contextlib
+import shutil
+import threading
+import time
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +16,7 @@ from tests.trader.support import BTC, make_fill, make_order
 from trader.journal import Journal, JournalError, Record, records
 from trader.journal.journal import RESERVE
 from trader.journal.records import Kind
+from trader.journal.writer import CHECKPOINT_PAGES, FOLD_AT
 from trader.model.orders import asset_changes
 from trader.model.transitions import OrderState
 
@@ -89,6 +94,96 @@ async def test_records_that_queue_up_share_a_commit(opened: Opened) -> None:
     assert len(opened.commits) < 100
 
 
+async def test_intents_that_come_together_share_one_commit(opened: Opened) -> None:
+    go = threading.Event()
+    busy = opened.journal._writer.submit(lambda connection: go.wait(10))  # type: ignore[union-attr]
+    intents = [opened.journal.append(records.intent(make_order(f"trader-01-1-{n}"))) for n in range(20)]
+    go.set()
+    await asyncio.gather(busy, *intents)
+    assert opened.commits == [20]
+
+
+async def test_what_was_durable_is_there_after_a_crash_that_took_the_tables(tmp_path: Path) -> None:
+    """An intent is durable before the tables know of it; the next start brings them up to date."""
+    running = Opened(tmp_path)
+    await running.journal.append(records.intent(make_order("trader-01-1-1")))
+    crashed = tmp_path / "crashed"
+    crashed.mkdir()
+    for file in ("j.sqlite", "j.sqlite-wal"):  # what a kill at this moment leaves
+        shutil.copy(tmp_path / file, crashed / file)
+    connection = apsw.Connection(str(tmp_path / "j.sqlite"))
+    assert connection.execute("SELECT count(*) FROM orders").fetchone() == (0,), "the tables lag"
+    connection.close()
+    await running.journal.close()
+    for folder in (crashed, tmp_path):
+        again = open_journal(folder)
+        assert [order.client_id for order in again.snapshot().orders] == ["trader-01-1-1"]
+        await again.close()
+
+
+async def test_a_question_is_answered_from_tables_that_do_not_lag(opened: Opened) -> None:
+    await opened.journal.append(records.intent(make_order("trader-01-1-1")))
+    assert await opened.journal.find(client_id="trader-01-1-1") is not None
+
+
+async def test_reserved_numbers_never_lag(opened: Opened, tmp_path: Path) -> None:
+    """A release that knows nothing of the lag reads them from the tables: it would give ids again."""
+    await opened.journal.append(records.intent(make_order("trader-01-1-1")))
+    await opened.journal.append(Record(Kind.RESERVED, {"below": 5_000}))
+    connection = apsw.Connection(str(tmp_path / "j.sqlite"))
+    assert connection.execute("SELECT value FROM meta WHERE key = 'reserved'").fetchone() == ("5000",)
+    assert connection.execute("SELECT count(*) FROM orders").fetchone() == (1,), "in their order"
+    connection.close()
+
+
+async def test_tables_never_lag_far(opened: Opened, tmp_path: Path) -> None:
+    for number in range(FOLD_AT + 1):
+        await opened.journal.append(records.intent(make_order(f"trader-01-1-{number}")))
+    connection = apsw.Connection(str(tmp_path / "j.sqlite"))
+    assert connection.execute("SELECT count(*) >= ? FROM orders", (FOLD_AT,)).fetchone() == (1,)
+    connection.close()
+
+
+async def test_the_wal_does_not_grow_for_ever(opened: Opened, tmp_path: Path) -> None:
+    for _ in range(15):
+        await asyncio.gather(
+            *(opened.journal.append(records.note("x" * 3_000)) for _ in range(CHECKPOINT_PAGES // 5))
+        )
+        moment = records.note("a moment when nobody waits")
+        await opened.journal._writer.submit(moment, urgent=False)  # type: ignore[union-attr]
+    assert (tmp_path / "j.sqlite-wal").stat().st_size < 2 * CHECKPOINT_PAGES * 4_096
+
+
+async def test_a_start_finds_the_day_the_latch_and_whether_there_was_trade(tmp_path: Path) -> None:
+    running = Opened(tmp_path)
+    assert not running.journal.snapshot().traded
+    await running.journal.append(records.intent(make_order("trader-01-1-1")))
+    await running.journal.append(records.day({"date": "2026-01-30", "realized": "-3"}))
+    await running.journal.append(records.day({"date": "2026-01-31", "realized": "1.5"}))
+    await running.journal.append(records.latch("tripped", "pnl", "-200 USD"))
+    await running.journal.close()
+    journal = open_journal(tmp_path)
+    snapshot = journal.snapshot()
+    assert snapshot.day == {"date": "2026-01-31", "realized": "1.5"}
+    assert snapshot.latch == {"state": "tripped", "by": "pnl", "reason": "-200 USD"}
+    assert snapshot.traded
+    await journal.close()
+
+
+async def test_fills_since_a_time_come_once_and_whole(tmp_path: Path) -> None:
+    running = Opened(tmp_path)
+    now_ms = time.time_ns() // 1_000_000
+    early, late = make_fill("1", at_ms=now_ms - 5_000), make_fill("2", at_ms=now_ms, realized=Decimal("-0.5"))
+    for fill in (early, late, late, make_fill("3", at_ms=now_ms - 1_000)):
+        running.journal.later(records.fill("trader-01-1-1", fill, {}))
+    await running.journal.close()
+    journal = open_journal(tmp_path)
+    assert [fill.trade_id for fill in journal.fills_since(now_ms - 1_000)] == ["2", "3"]
+    assert journal.fills_since(now_ms) == [late]
+    assert len(journal.fills_since(0)) == 3
+    await journal.close()
+
+
 async def test_what_nobody_waits_for_is_written_all_the_same(tmp_path: Path) -> None:
     running = Opened(tmp_path)
     for number in range(10):
@@ -148,6 +243,26 @@ async def test_a_full_disk_fails_this_write_and_all_later_ones(opened: Opened) -
     assert opened.journal.error is not None
     with pytest.raises(JournalError):
         await opened.journal.close()
+
+
+async def test_a_full_disk_takes_nothing_that_was_durable(tmp_path: Path) -> None:
+    """The intents are durable, the tables can no longer follow."""
+    running = Opened(tmp_path)
+    limit = "PRAGMA max_page_count = 1"
+    await running.journal._writer.submit(lambda connection: connection.execute(limit))  # type: ignore[union-attr]
+    durable: list[str] = []
+    while running.journal.error is None:
+        name = f"trader-01-1-{len(durable)}"
+        with contextlib.suppress(JournalError):
+            await running.journal.append(records.intent(make_order(name)))
+            durable.append(name)
+    assert "check the disk" in str(running.journal.error)
+    with pytest.raises(JournalError):
+        await running.journal.close()
+    again = open_journal(tmp_path)
+    assert durable
+    assert {order.client_id for order in again.snapshot().orders} == set(durable)
+    await again.close()
 
 
 async def test_only_one_process_has_it(opened: Opened, tmp_path: Path) -> None:

@@ -6,30 +6,43 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import apsw
+import orjson
 
-from trader.journal import storage
+from trader.journal import records, storage
 from trader.journal.records import Kind, Record
 from trader.journal.storage import JournalError
+from trader.journal.tables import read_meta
 from trader.journal.writer import Writer
 from trader.model.identifiers import client_id
 from trader.model.orders import Order
 from trader.model.transitions import FINAL, OrderState
-from trader.model.values import OrderKind, Side
+from trader.model.values import Fill, OrderKind, Side
 
+LEARNT_EARLIER_MS = 600_000
 RESERVE = 1_000  # sequence numbers made durable at once; a crash skips what is left of them
 
 
 @dataclass(slots=True)
 class Snapshot:
-    """What a start finds: orders that are not final, and the sums."""
+    """What a start finds: orders that are not final, and the sums.
+
+    Args:
+        day: the body of the last DAY event.
+        latch: state, by and reason of the last LATCH event.
+        traded: whether there was ever an intent.
+    """
 
     orders: list[Order] = field(default_factory=list)
     baseline: dict[str, Decimal] | None = None
     changes: dict[str, Decimal] = field(default_factory=dict)
     positions: dict[str, Decimal] = field(default_factory=dict)
     cursors: dict[str, str] = field(default_factory=dict)
+    day: dict[str, Any] | None = None
+    latch: dict[str, str] | None = None
+    traded: bool = False
 
 
 class Journal:
@@ -42,7 +55,7 @@ class Journal:
         self._host = host
         self._epoch = epoch
         self._writer: Writer | None = None
-        self._next = int(storage.read_meta(connection, "reserved") or 1)
+        self._next = int(read_meta(connection, "reserved") or 1)
         self._reserved = self._next
 
     @classmethod
@@ -54,15 +67,16 @@ class Journal:
             settings say.
         """
         lock = storage.lock(path)
+        connection: apsw.Connection | None = None
         try:
             connection = storage.connect(path)
             for key, value in (("host", host), ("account", account)):
-                known = storage.read_meta(connection, key)
+                known = read_meta(connection, key)
                 if known not in (None, value):
                     raise JournalError(
                         f"{path}: belongs to {key} {known!r}, the settings say {value!r}; correct one of them"
                     )
-            known_epoch = int(storage.read_meta(connection, "epoch") or epoch)
+            known_epoch = int(read_meta(connection, "epoch") or epoch)
             if epoch < known_epoch:
                 raise JournalError(
                     f"{path}: is of epoch {known_epoch}, the settings say {epoch}; an epoch never goes back"
@@ -71,18 +85,15 @@ class Journal:
             journal._reserved = journal._next + RESERVE
             body = {"host": host, "account": account, "epoch": epoch, "release": release, "pid": os.getpid()}
             with storage.transaction(connection):
-                sequence, digest = storage.tail(connection)
-                for record in (
-                    Record(Kind.OPENED, body),
-                    Record(Kind.RESERVED, {"below": journal._reserved}),
-                ):
-                    sequence += 1
-                    digest = storage.append(connection, record, sequence, digest)
-        except apsw.Error as error:
+                opening = [Record(Kind.OPENED, body), Record(Kind.RESERVED, {"below": journal._reserved})]
+                last, _ = storage.append(connection, opening, *storage.tail(connection))
+                storage.fold(connection, opening, last)
+        except BaseException as error:
+            if connection is not None:
+                connection.close(True)
             os.close(lock)
-            raise JournalError(f"{path}: {error}; check the disk") from error
-        except BaseException:
-            os.close(lock)
+            if isinstance(error, apsw.Error):
+                raise JournalError(f"{path}: {error}; check the disk") from error
             raise
         return journal
 
@@ -146,7 +157,7 @@ class Journal:
         """What the tables hold. For the start: before `start`, on the caller's thread."""
         connection = self._connection
         balances = storage.query(connection, "SELECT asset, baseline, changes FROM balances")
-        taken = storage.read_meta(connection, "baseline_ns") is not None
+        taken = read_meta(connection, "baseline_ns") is not None
         finals = ", ".join(f"'{state.value}'" for state in sorted(FINAL))
         return Snapshot(
             orders=_orders(connection, f"state NOT IN ({finals})", ()),
@@ -156,7 +167,30 @@ class Journal:
                 s: Decimal(q) for s, q in storage.query(connection, "SELECT symbol, quantity FROM positions")
             },
             cursors=dict(storage.query(connection, "SELECT symbol, trade_id FROM cursors")),
+            day=_json(read_meta(connection, Kind.DAY)),
+            latch=_json(read_meta(connection, Kind.LATCH)),
+            traded=bool(storage.query(connection, "SELECT 1 FROM orders LIMIT 1")),
         )
+
+    def fills_since(self, at_ms: int) -> list[Fill]:
+        """Fills that the venue made at or after a time (UTC), each once, in the order in which we learnt of
+        them. For the start, as `snapshot`.
+
+        Reads backwards to `LEARNT_EARLIER_MS` before that time: no trade is known before it is made, but the
+        two clocks differ.
+        """
+        found: dict[tuple[str, str, str], Fill] = {}
+        sql = "SELECT at_ns, kind, body FROM events ORDER BY seq DESC"
+        for at_ns, kind, body in self._connection.execute(sql):
+            if at_ns < (at_ms - LEARNT_EARLIER_MS) * 1_000_000:
+                break
+            if kind == Kind.FILL:
+                content = orjson.loads(body)
+                fill = records.trade(content)
+                if fill.at_ms >= at_ms:
+                    found.pop(key := (fill.symbol, fill.trade_id, content["client_id"]), None)
+                    found[key] = fill  # the earlier of two that are the same comes later here
+        return list(found.values())[::-1]
 
     async def close(self) -> None:
         """Write what is queued, fold the WAL into the file, let go of the lock.
@@ -179,6 +213,10 @@ class Journal:
         os.close(self._lock)
         if error is not None:
             raise error
+
+
+def _json(text: str | None) -> dict[str, Any] | None:
+    return None if text is None else orjson.loads(text)
 
 
 def _orders(connection: apsw.Connection, where: str, values: tuple[object, ...]) -> list[Order]:

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from trader.model.orders import Order
-from trader.model.values import Fill
+from trader.model.values import Fill, Side
 
 
 class Kind(StrEnum):
@@ -21,6 +21,8 @@ class Kind(StrEnum):
     FILL = "fill"
     BASELINE = "baseline"  # balances and last trades that were there before us
     CURSOR = "cursor"  # trades up to here were compared with the venue
+    DAY = "day"  # the profit and loss of the day so far; what is in it is the risk engine's affair
+    LATCH = "latch"  # the kill switch was tripped or re-armed
     NOTE = "note"
 
 
@@ -58,6 +60,7 @@ def intent(order: Order) -> Record:
             "quantity": str(order.quantity),
             "price": None if order.price is None else str(order.price),
             "created_ns": order.created_ns,
+            "reduce_only": order.reduce_only,
         },
     )
 
@@ -88,8 +91,25 @@ def fill(client_id: str, trade: Fill, changes: dict[str, Decimal]) -> Record:
             "fee": str(trade.fee),
             "fee_asset": trade.fee_asset,
             "at_ms": trade.at_ms,
+            "realized": str(trade.realized),
             "changes": {asset: str(amount) for asset, amount in changes.items()},
         },
+    )
+
+
+def trade(body: dict[str, Any]) -> Fill:
+    """The fill of a FILL event; without `realized` it was written before derivatives were known: 0."""
+    return Fill(
+        symbol=body["symbol"],
+        trade_id=body["trade_id"],
+        venue_order_id=body["venue_order_id"],
+        side=Side(body["side"]),
+        quantity=Decimal(body["quantity"]),
+        price=Decimal(body["price"]),
+        fee=Decimal(body["fee"]),
+        fee_asset=body["fee_asset"],
+        at_ms=body["at_ms"],
+        realized=Decimal(body.get("realized", "0")),
     )
 
 
@@ -100,6 +120,21 @@ def baseline(balances: dict[str, Decimal], cursors: dict[str, str]) -> Record:
 
 def cursor(cursors: dict[str, str]) -> Record:
     return Record(Kind.CURSOR, {"cursors": cursors})
+
+
+def day(body: dict[str, Any]) -> Record:
+    """The day's state, JSON-ready; a start gets the last one back as it is."""
+    return Record(Kind.DAY, body)
+
+
+def latch(state: str, by: str, reason: str) -> Record:
+    """What the latch's own file says too: a second witness, so that no restored file can lower it unseen.
+
+    Args:
+        state: "tripped" or "armed".
+        by: the person or the trigger.
+    """
+    return Record(Kind.LATCH, {"state": state, "by": by, "reason": reason})
 
 
 def note(text: str, **fields: Any) -> Record:

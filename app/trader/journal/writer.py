@@ -1,6 +1,7 @@
 """One thread owns the database: it writes what has queued up in one transaction, with one fsync.
 
 The event loop is never blocked by a disk, and intents that arrive together share the price of being durable.
+What makes an event durable is its row; the tables that are derived from it may follow a little later.
 """
 
 import asyncio
@@ -8,19 +9,29 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import apsw
 
 from trader.journal import storage
-from trader.journal.records import Record
+from trader.journal.records import Kind, Record
 from trader.journal.storage import JournalError
 
 Query = Callable[[apsw.Connection], Any]
 _Item = tuple[Record | Query, "asyncio.Future[Any]", bool]
+_Answer = tuple["asyncio.Future[Any]", Any]
 
 LAG_SECONDS = 0.02
+FOLD_AT = 500  # events that the tables lag behind before an order may have to wait for them
+# Never in the events alone: RESERVED above all, because a release that does not know of the lag would give
+# ids again. A crash leaves these to the next start, which folds them.
+LAGGING = frozenset({Kind.INTENT, Kind.STATE, Kind.FILL, Kind.CURSOR, Kind.NOTE})
+# In pages of 4 KiB. Small enough that the same blocks of the WAL are written again and again: a commit that
+# makes the file longer is the slower one.
+CHECKPOINT_PAGES = 1_000
+CHECKPOINT_PAGES_BUSY = 8_000
 
 
 class Writer(threading.Thread):
@@ -50,6 +61,10 @@ class Writer(threading.Thread):
         self._sequence, self._hash = storage.tail(connection)
         self._error: JournalError | None = None
         self._busy_since: float | None = None
+        self._unfolded: list[Record] = []
+        self._wal_pages = 0
+        # Also ends SQLite's own habit of doing this inside a commit.
+        connection.set_wal_hook(self._wal_grew)
 
     @property
     def error(self) -> JournalError | None:
@@ -89,10 +104,16 @@ class Writer(threading.Thread):
         stopping = False
         while not stopping:
             items, stopping = self._gather()
+            self._busy_since = time.perf_counter()
             if items:
-                self._busy_since = time.perf_counter()
                 self._commit(items, self._busy_since)
-                self._busy_since = None
+            self._tidy(idle=stopping or (self._queue.empty() and not any(urgent for *_, urgent in items)))
+            self._busy_since = None
+        if self._unfolded and self._error is None:
+            try:
+                self._fold_late()
+            except Exception as error:  # noqa: BLE001 - told by `error`, which closing looks at
+                self._error = self._failure(error)
 
     def _gather(self) -> tuple[list[_Item], bool]:
         """What goes into the next commit, and whether it is the last."""
@@ -116,30 +137,89 @@ class Writer(threading.Thread):
         if self._error is not None:
             self._report([(future, None) for _, future, _ in items], self._error, 0.0, 0)
             return
-        answers: list[tuple[asyncio.Future[Any], Any]] = []
-        sequence, digest, records = self._sequence, self._hash, 0
+        records = [item for item, *_ in items if isinstance(item, Record)]
         try:
-            with storage.transaction(self._connection):
-                for item, future, _ in items:
-                    answer = None
-                    if isinstance(item, Record):
-                        sequence, records = sequence + 1, records + 1
-                        digest = storage.append(self._connection, item, sequence, digest)
-                    else:
-                        answer = item(self._connection)
-                    answers.append((future, answer))
+            if self._may_lag(items, records):
+                # One event is a transaction by itself: every statement less is a hand-over of the
+                # interpreter's lock less.
+                with storage.transaction(self._connection) if len(records) > 1 else nullcontext():
+                    last = storage.append(self._connection, records, self._sequence, self._hash)
+                answers: list[_Answer] = [(future, None) for _, future, _ in items]
+                self._unfolded += records
+            else:
+                with storage.transaction(self._connection):
+                    last = storage.append(self._connection, records, self._sequence, self._hash)
+                    self._unfolded += records
+                    self._fold(last[0])
+                    answers = [
+                        (future, None if isinstance(item, Record) else item(self._connection))
+                        for item, future, _ in items
+                    ]
+                self._unfolded = []
         except Exception as error:  # noqa: BLE001 - a thread that dies unseen would leave every intent waiting
-            self._error = JournalError(
-                f"{self._path}: {type(error).__name__}: {error}; check the disk, then restart"
-            )
-            self._report([(future, None) for _, future, _ in items], self._error, 0.0, 0)
+            self._fail(error, [(future, None) for _, future, _ in items])
             return
-        self._sequence, self._hash = sequence, digest
-        self._report(answers, None, time.perf_counter() - started, records)
+        self._sequence, self._hash = last
+        self._report(answers, None, time.perf_counter() - started, len(records))
+
+    def _may_lag(self, items: list[_Item], records: list[Record]) -> bool:
+        """Whether the tables can wait: an order's way to the wire is shorter without them.
+
+        The next commit that nobody waits for brings them up to date; an order is followed by one at once.
+        """
+        return (
+            any(urgent for *_, urgent in items)
+            and len(records) == len(items)
+            and all(record.kind in LAGGING for record in records)
+        )
+
+    def _fold(self, last: int | None = None) -> None:
+        """Bring the tables up to date, inside a transaction; `last` is the sequence of the last event."""
+        storage.fold(self._connection, self._unfolded, self._sequence if last is None else last)
+
+    def _tidy(self, *, idle: bool) -> None:
+        """What would make a commit slow is done after it: tables that lag far, and the move of the WAL into
+        the file.
+        """
+        if self._error is not None:
+            return
+        try:
+            if len(self._unfolded) >= FOLD_AT:
+                self._fold_late()
+            if self._wal_pages >= (CHECKPOINT_PAGES if idle else CHECKPOINT_PAGES_BUSY):
+                self._checkpoint()
+        except Exception as error:  # noqa: BLE001 - as in a commit
+            self._fail(error, [])
+
+    def _fold_late(self) -> None:
+        # Without an fsync of its own: the next commit's covers it, and what a crash takes is folded again.
+        self._connection.execute("PRAGMA synchronous=NORMAL")
+        with storage.transaction(self._connection):
+            self._fold()
+        self._connection.execute("PRAGMA synchronous=FULL")
+        self._unfolded = []
+
+    def _checkpoint(self) -> None:
+        try:
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            self._wal_pages = 0
+        except apsw.BusyError:
+            return  # somebody else, for example a backup, is at it
+
+    def _wal_grew(self, connection: apsw.Connection, database: str, pages: int) -> int:
+        self._wal_pages = pages
+        return apsw.SQLITE_OK
+
+    def _failure(self, error: Exception) -> JournalError:
+        return JournalError(f"{self._path}: {type(error).__name__}: {error}; check the disk, then restart")
+
+    def _fail(self, error: Exception, answers: list[_Answer]) -> None:
+        self._error = self._failure(error)
+        self._report(answers, self._error, 0.0, 0)
 
     def _report(
         self,
-        answers: list[tuple["asyncio.Future[Any]", Any]],
+        answers: list[_Answer],
         error: JournalError | None,
         seconds: float,
         records: int,
@@ -151,7 +231,7 @@ class Writer(threading.Thread):
 
     def _deliver(
         self,
-        answers: list[tuple["asyncio.Future[Any]", Any]],
+        answers: list[_Answer],
         error: JournalError | None,
         seconds: float,
         records: int,
