@@ -273,3 +273,11 @@ def caused(error: BaseException, cause: BaseException) -> BaseException:
 )
 def test_what_counts_as_a_failure(error: BaseException, failure: bool) -> None:
     assert is_failure(error) is failure
+
+
+def test_results_of_long_ago_are_not_judged(clock: Clock) -> None:
+    breaker = Breaker(RULES)
+    for seconds in (0, 0, 0, 31):
+        clock.spend(seconds)
+        breaker.record(breaker.admit(False, clock.now_ns), *SLOW, clock.now_ns)
+    assert breaker.state(clock.now_ns) is State.CLOSED
