@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from trader import __version__
+from trader.commands import control
 from trader.commands.journal import journal
 from trader.commands.output import CONFIG, FILE, UserError
 
@@ -21,7 +22,8 @@ def main() -> None:
     """
 
 
-main.add_command(journal)
+for command in (*control.COMMANDS, journal):
+    main.add_command(command)
 
 
 @main.command("validate-config")

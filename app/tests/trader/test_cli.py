@@ -13,11 +13,12 @@ import yaml
 from tests.trader.support import APP, PROGRAM, settings_of
 
 
-def trader(*words: object, **environment: str) -> "subprocess.CompletedProcess[str]":
+def trader(*words: object, stdin: str = "", **environment: str) -> "subprocess.CompletedProcess[str]":
     inherited = {key: value for key, value in os.environ.items() if key != "CREDENTIALS_DIRECTORY"}
     return subprocess.run(
         [sys.executable, "-c", PROGRAM, *map(str, words)],
         env=inherited | {"PYTHONPATH": str(APP)} | environment,
+        input=stdin,
         capture_output=True,
         text=True,
         check=False,

@@ -1,0 +1,131 @@
+"""What the service answers over the control socket. Amounts are decimal text, times are UTC.
+
+A part that a service does not have (no latch, no budget) is left out, and the commands show "-" for it.
+"""
+
+from typing import Any, NotRequired, TypedDict
+
+
+class LatchAnswer(TypedDict):
+    """`LatchStatus.fields()`."""
+
+    state: str
+    at_ns: int
+    by: str
+    reason: str
+    trigger: str
+
+
+class ClockAnswer(TypedDict):
+    """The venue's clock minus ours."""
+
+    offset_ms: float
+    limit_ms: float
+    measured_at_ns: int
+
+
+class PnlAnswer(TypedDict):
+    """Of the day (UTC), in the quote currency.
+
+    limit: the loss at which the latch trips, negative.
+    """
+
+    day: str
+    realized: str
+    unrealized: str
+    total: str
+    limit: str
+
+
+class BudgetAnswer(TypedDict):
+    """One rate limit of the venue."""
+
+    name: str
+    used: int
+    limit: int
+    window_seconds: float
+
+
+class StatusAnswer(TypedDict):
+    """Call `status`: what /healthz tells, and more. `streams`: age in seconds; `orders`: count by state."""
+
+    release: str
+    sha256: str
+    version: str
+    state: str
+    reasons: dict[str, str]
+    host: str
+    account: str
+    epoch: int
+    started_at_ns: int
+    trading_since_ns: int
+    last_order_at_ns: int
+    last_reconciled_at_ns: int
+    open_orders: int
+    in_flight_orders: int
+    unknown_orders: int
+    positions: dict[str, str]
+    streams: NotRequired[dict[str, float]]
+    orders: NotRequired[dict[str, int]]
+    latch: NotRequired[LatchAnswer]
+    clock: NotRequired[ClockAnswer]
+    pnl: NotRequired[PnlAnswer]
+    budget: NotRequired[list[BudgetAnswer]]
+
+
+class DifferenceAnswer(TypedDict):
+    """One unexplained difference: `reconcile.Difference`."""
+
+    kind: str
+    text: str
+
+
+class ReconcileAnswer(TypedDict):
+    """Call `reconcile`: one comparison, made now."""
+
+    clean: bool
+    seconds: float
+    differences: list[DifferenceAnswer]
+
+
+class OrderAnswer(TypedDict):
+    """One live order."""
+
+    client_id: str
+    venue_order_id: str | None
+    symbol: str
+    side: str
+    kind: str
+    quantity: str
+    price: str | None
+    filled: str
+    state: str
+    created_ns: int
+    reason: str
+
+
+class OrdersAnswer(TypedDict):
+    """Call `orders`: all that are not final, oldest first."""
+
+    orders: list[OrderAnswer]
+
+
+class RearmAnswer(TypedDict):
+    """Call `rearm(by, reason)`: refused unless the account has no open order at the venue."""
+
+    latch: LatchAnswer
+
+
+class ChangeAnswer(TypedDict):
+    """One setting that is another now. `loosened`: it allows more than before."""
+
+    key: str
+    before: Any
+    after: Any
+    loosened: bool
+
+
+class ReloadAnswer(TypedDict):
+    """Call `reload`, which is what SIGHUP does: refused, with nothing changed, when the file is not valid."""
+
+    changes: list[ChangeAnswer]
