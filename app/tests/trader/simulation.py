@@ -22,7 +22,7 @@ import apsw
 import pytest
 
 from tests.trader.support import BTC
-from trader.journal import Journal, Snapshot, storage
+from trader.journal import Journal, Snapshot, storage, tables
 from trader.journal.journal import _orders as orders_where
 from trader.journal.records import Record
 from trader.model.identifiers import client_id
@@ -358,9 +358,8 @@ class ModelJournal:
 
     def _tables(self) -> apsw.Connection:
         connection = apsw.Connection(":memory:")
-        connection.execute(storage.SCHEMA)
-        for record in self._durable:
-            storage.fold(connection, record)
+        tables.create(connection)
+        storage.fold(connection, self._durable, len(self._durable))
         return connection
 
     def crash(self) -> list[Record]:

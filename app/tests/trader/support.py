@@ -23,8 +23,23 @@ from tests.venue_sim.support import RunningVenue
 from trader.model.orders import Order
 from trader.model.transitions import OrderState, Signal
 from trader.model.values import Fill, Instrument, OrderKind, OrderReport, Side
+from trader.risk import Limits
 
 DEADLINE_SECONDS = 20.0
+MANY = 1_000_000
+NO_LIMITS = Limits(
+    max_quote_age_ms=60_000,
+    max_order_notional_usd=Decimal(MANY),
+    max_position_usd=Decimal(MANY),
+    max_gross_exposure_usd=Decimal(MANY),
+    max_open_orders_per_symbol=MANY,
+    max_open_orders=MANY,
+    max_orders_per_second=1_000,
+    max_repeated_executions=MANY,
+    repeated_execution_window_seconds=0,
+    identical_intent_window_ms=0,
+    max_daily_loss_usd=Decimal(MANY),
+)
 APP = Path(__file__).resolve().parents[2]
 PROGRAM = "import sys; from trader.cli import main; main()"
 BTC = Instrument(

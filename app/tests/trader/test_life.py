@@ -32,12 +32,14 @@ from tests.trader.simulation import (
     Weather,
     virtual_clock,
 )
-from tests.trader.support import BTC
+from tests.trader.support import BTC, NO_LIMITS
 from trader.journal.records import Kind
 from trader.model.intents import Place
 from trader.model.orders import ZERO
 from trader.model.transitions import FINAL, OrderState, Signal
-from trader.model.values import OrderKind, Side
+from trader.model.values import OrderKind, Quote, Side
+from trader.orders.admission import Admission
+from trader.orders.book import OrderBook
 from trader.orders.gate import Gate
 from trader.orders.manager import OrderManager
 from trader.orders.resolution import Resolver
@@ -75,7 +77,13 @@ class Process:
         events = Silent()
         anything: Any = journal
         snapshot = journal.snapshot()
-        self.manager = OrderManager(anything, venue, self.gate, METRICS, events)
+        book = OrderBook()
+        admission = Admission(NO_LIMITS, book, venue.instruments, self.gate, METRICS, events)
+        self.manager = OrderManager(anything, venue, book, admission, self.gate, METRICS, events)
+        admission.quotes[BTC.symbol] = Quote(
+            BTC.symbol, Decimal(60_000), Decimal(60_000), time.monotonic_ns()
+        )
+        admission.begin_day(None, [])
         self.resolver = Resolver(self.manager, venue, METRICS, events)
         self.manager.unproven = self.resolver.start
         self.reconciler = Reconciler(anything, snapshot, venue, self.manager, self.resolver, METRICS, HOST)
@@ -149,7 +157,8 @@ class Life(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 4), side=st.sampled_from(Side), kind=st.sampled_from(OrderKind))
     def place(self, count: int, side: Side, kind: OrderKind) -> None:
-        price = None if kind is OrderKind.MARKET else Decimal(60_000)
+        away = 10 * side.sign  # our own two sides never meet
+        price = None if kind is OrderKind.MARKET else Decimal(60_000 - away)
         intent = Place(BTC.symbol, side, kind, QUANTITY, price, time.monotonic_ns())
         for _ in range(count):
             self.process.spawn(self.process.manager.place(intent))

@@ -1,7 +1,7 @@
 """The orders that this process knows, and the sums of their fills."""
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -59,9 +59,9 @@ class OrderBook:
         client_id = self._by_venue_id.get(venue_order_id)
         return None if client_id is None else self.get(client_id)
 
-    def live(self) -> Iterator[Order]:
-        """Orders that are not final."""
-        return iter(list(self._live.values()))
+    def live(self) -> Collection[Order]:
+        """Orders that are not final; the live view, not to be kept over a suspension."""
+        return self._live.values()
 
     def working(self) -> list[Order]:
         """Orders that rest at the venue."""

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 from trader.model.values import TradingState
 
+LATCH = "latch"
+
 
 class Gate:
     """Reasons not to trade freely, by key.
@@ -12,22 +14,33 @@ class Gate:
     Args:
         changed: called with the state and the reasons after every change of either.
         reason: the first reason to halt, under the key "start".
+        tripped: asked at every look at the gate: why the latch is down, None while it is armed. Another
+            process may have tripped it.
     """
 
-    def __init__(self, changed: Callable[[TradingState, dict[str, str]], None], reason: str) -> None:
+    def __init__(
+        self,
+        changed: Callable[[TradingState, dict[str, str]], None],
+        reason: str,
+        tripped: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self._changed = changed
+        self._tripped = tripped
         self._halts = {"start": reason}
         self._reductions: dict[str, str] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
     @property
     def state(self) -> TradingState:
-        if self._halts:
+        if self.halted:
             return TradingState.HALTED
         return TradingState.REDUCE_ONLY if self._reductions else TradingState.ACTIVE
 
     @property
     def halted(self) -> bool:
+        if LATCH not in self._halts and (reason := self._tripped()) is not None:
+            self._halts[LATCH] = reason
+            self._changed(TradingState.HALTED, self.reasons)
         return bool(self._halts)
 
     @property

@@ -9,6 +9,7 @@ from trader.model.intents import Place
 from trader.model.orders import Order
 from trader.model.transitions import OrderState, Signal, Verdict
 from trader.model.values import Fill, Instrument, OrderReport
+from trader.orders.admission import Admission
 from trader.orders.book import OrderBook
 from trader.orders.gate import Gate
 from trader.telemetry.events import Events
@@ -27,6 +28,7 @@ class OrderManager:
     """Everything that changes an order goes through here.
 
     Args:
+        admission: every check before an order; it looks at the same book.
         unproven: called with an order whose state must be asked for (see `resolution`).
         stranger: called when the venue tells of an order that is not in the book.
         filled: called with every new fill.
@@ -34,7 +36,14 @@ class OrderManager:
     """
 
     def __init__(
-        self, journal: Journal, gateway: Venue, gate: Gate, metrics: Metrics, events: Events
+        self,
+        journal: Journal,
+        gateway: Venue,
+        book: OrderBook,
+        admission: Admission,
+        gate: Gate,
+        metrics: Metrics,
+        events: Events,
     ) -> None:
         self._journal = journal
         self._gateway = gateway
@@ -42,7 +51,8 @@ class OrderManager:
         self._metrics = metrics
         self._events = events
         self._early: OrderedDict[str, list[Fill]] = OrderedDict()
-        self.book = OrderBook()
+        self.book = book
+        self._admission = admission
         self.instruments: dict[str, Instrument] = gateway.instruments
         self.unproven: Unproven = lambda order: None
         self.stranger: Callable[[str], None] = lambda what: None
@@ -82,8 +92,8 @@ class OrderManager:
         return order
 
     def _admit(self, intent: Place) -> Order | None:
-        """The one gate; gives the order its id."""
-        if self._gate.halted:
+        """The one gate and every check; gives the order its id."""
+        if self._gate.halted or self._admission.check(intent) is not None:
             return None
         order = Order(
             client_id=self._journal.next_client_id(),
@@ -94,6 +104,7 @@ class OrderManager:
             price=intent.price,
             created_ns=time.time_ns(),
             slot=intent.slot,
+            reduce_only=intent.reduce_only,
         )
         self.book.add(order)
         return order
@@ -224,6 +235,7 @@ class OrderManager:
             return
         self._journal.later(records.fill(order.client_id, fill, changes))
         self._metrics.count("trader_fills_total")
+        self._admission.filled(fill)
         if order.state is OrderState.REJECTED:
             self._contradicted(order)
         self.filled(fill)
