@@ -86,15 +86,15 @@ class Order:
 
 
 def asset_changes(fill: Fill, instrument: Instrument) -> dict[str, Decimal]:
-    """What a fill does to the balances, in units of each asset.
+    """What a fill does to what the account holds, by asset and by derivative (its symbol).
 
-    Spot moves base, quote and the fee's asset. A derivative moves its settle asset alone: by the profit that
-    was realised and by the fee; what it bought is a position, not a balance.
+    Spot moves base, quote and the fee's asset. A derivative moves its own position, and of the balances its
+    settle asset alone: by the profit that was realised and by the fee.
     """
+    bought = fill.side.sign * fill.quantity
     if instrument.settle is not None:
-        changes = {instrument.settle: fill.realized}
+        changes = {instrument.symbol: bought, instrument.settle: fill.realized}
     else:
-        bought = fill.side.sign * fill.quantity
         changes = {instrument.base: bought, instrument.quote: -bought * fill.price}
     if fill.fee_asset is not None:
         changes[fill.fee_asset] = changes.get(fill.fee_asset, ZERO) - fill.fee

@@ -1,10 +1,12 @@
-"""Which differences in balances are explained by fills that came while we asked. Pure."""
+"""Which differences in what the account holds are explained by fills that came while we asked. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from trader.model.orders import ZERO, total_changes
+
+Value = Callable[[str, Decimal], Decimal | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,37 +14,52 @@ class Difference:
     """One thing that journal and venue do not agree on.
 
     Args:
-        kind: balance, foreign_order, foreign_fill, no_intent, closed_here, missing_there, unresolved.
+        kind: balance, position, foreign_order, old_epoch_order, foreign_fill, no_intent, closed_here,
+            missing_there, unresolved.
         text: one line for a person.
+        usd: what it is worth, without sign; None = it cannot be valued. 0 where no amount is in doubt.
     """
 
     kind: str
     text: str
+    usd: Decimal | None = ZERO
 
 
-def balance_differences(
+def holding_differences(
     venue: dict[str, Decimal],
     baseline: dict[str, Decimal],
     changes: dict[str, Decimal],
     later: Sequence[dict[str, Decimal]],
+    value: Value,
 ) -> list[Difference]:
-    """Compare balances, exactly, asset by asset.
+    """Compare balances and positions, exactly, one by one.
 
-    The venue took its picture at one moment between question and answer. So its balances must equal ours
-    without the last few of the fills that came since the question: any such number of them explains the
-    picture, no other difference is explained.
+    The venue took its picture at one moment between question and answer. So it must equal ours without the
+    last few of the fills that came since the question: any such number of them explains the picture, no
+    other difference is explained.
 
     Args:
-        venue: total by asset, as the venue says.
-        baseline: total by asset before our first order.
-        changes: sum of all our fills, fees included, by asset.
-        later: change of each fill that was booked since the question was sent, oldest first.
+        venue: total by asset and by derivative (its symbol), as the venue says.
+        baseline: the same before our first order.
+        changes: sum of all our fills, fees included.
+        later: change by each fill that was booked since the question was sent, oldest first.
+        value: USD of an amount of something; None = not known.
     """
     for left_out in range(len(later) + 1):
         missing = total_changes(later[len(later) - left_out :])
-        if not _compare(venue, baseline, changes, missing):
+        if not _compare(venue, baseline, changes, missing, value):
             return []
-    return _compare(venue, baseline, changes, {})
+    return _compare(venue, baseline, changes, {}, value)
+
+
+def drift_usd(differences: Iterable[Difference]) -> Decimal | None:
+    """The value of all that nothing explains; None when a part of it cannot be valued."""
+    total = ZERO
+    for difference in differences:
+        if difference.usd is None:
+            return None
+        total += difference.usd
+    return total
 
 
 def _compare(
@@ -50,11 +67,16 @@ def _compare(
     baseline: dict[str, Decimal],
     changes: dict[str, Decimal],
     missing: dict[str, Decimal],
+    value: Value,
 ) -> list[Difference]:
     differences = []
-    for asset in sorted({*venue, *baseline, *changes}):
-        expected = baseline.get(asset, ZERO) + changes.get(asset, ZERO) - missing.get(asset, ZERO)
-        there = venue.get(asset, ZERO)
+    for key in sorted({*venue, *baseline, *changes}):
+        expected = baseline.get(key, ZERO) + changes.get(key, ZERO) - missing.get(key, ZERO)
+        there = venue.get(key, ZERO)
         if there != expected:
-            differences.append(Difference("balance", f"{asset}: {there} there, {expected} here"))
+            usd = value(key, there - expected)
+            worth = "of unknown value" if usd is None else f"USD {abs(usd):.2f}"
+            text = f"{key}: {there} there, {expected} here ({worth})"
+            kind = "position" if ":" in key else "balance"
+            differences.append(Difference(kind, text, None if usd is None else abs(usd)))
     return differences

@@ -1,6 +1,7 @@
 """One comparison of orders, fills and balances with the venue."""
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,7 +13,9 @@ from trader.model.transitions import Signal
 from trader.model.values import Fill, OrderReport
 from trader.orders.manager import OrderManager
 from trader.orders.resolution import MARGIN_MS, Resolver
-from trader.reconcile.explain import Difference, balance_differences
+from trader.reconcile.explain import Difference, drift_usd, holding_differences
+from trader.risk import Valuation
+from trader.telemetry.events import Events
 from trader.telemetry.metrics import Metrics
 from trader.venue.interface import Found, Venue, VenueError, describe
 
@@ -23,11 +26,33 @@ PATIENCE_SECONDS = 5.0  # for the proofs of unknown orders, beyond the receive w
 
 
 @dataclass(frozen=True, slots=True)
+class Policy:
+    """What is done with open orders at the venue that no journal explains; they are reported in any case.
+
+    Args:
+        host: our name in client order ids.
+        epoch: the present one.
+        cancel_foreign: cancel orders that are not of this host.
+        cancel_old_epoch: cancel orders of this host that an earlier epoch has left.
+    """
+
+    host: str
+    epoch: int
+    cancel_foreign: bool = False
+    cancel_old_epoch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The result: no difference = journal and venue agree."""
 
     differences: tuple[Difference, ...]
     seconds: float
+
+    @property
+    def drift_usd(self) -> Decimal | None:
+        """What the unexplained amounts are worth, in USD; None = a part of it cannot be valued."""
+        return drift_usd(self.differences)
 
     @property
     def clean(self) -> bool:
@@ -38,8 +63,8 @@ class Reconciler:
     """Compares; it also adopts what it can explain (orders found open, fills that the stream did not bring).
 
     Args:
-        host: our name in client order ids.
         snapshot: what the journal held at the start.
+        valuation: what differences are worth.
     """
 
     def __init__(
@@ -49,15 +74,19 @@ class Reconciler:
         gateway: Venue,
         manager: OrderManager,
         resolver: Resolver,
+        valuation: Valuation,
+        policy: Policy,
         metrics: Metrics,
-        host: str,
+        events: Events,
     ) -> None:
         self._journal = journal
         self._gateway = gateway
         self._manager = manager
         self._resolver = resolver
+        self._valuation = valuation
+        self._policy = policy
         self._metrics = metrics
-        self._host = host
+        self._events = events
         self._baseline: dict[str, Decimal] | None = snapshot.baseline
         self._cursors: dict[str, str] = dict(snapshot.cursors)
         self._running = asyncio.Lock()
@@ -86,6 +115,8 @@ class Reconciler:
     def _publish(self, report: Report) -> None:
         self._metrics.observe("trader_reconcile_seconds", report.seconds)
         self._metrics.set("trader_reconcile_unexplained_differences", len(report.differences))
+        drift = report.drift_usd
+        self._metrics.set("trader_reconcile_drift_usd", math.nan if drift is None else float(drift))
         if report.clean:
             self.last_success_ns = time.time_ns()
             self._metrics.set("trader_reconcile_last_success_timestamp_seconds", self.last_success_ns / 1e9)
@@ -98,11 +129,16 @@ class Reconciler:
             # trades here already.
             return orders or await self._take_baseline()
         asked_ns = time.monotonic_ns()
-        balances = await self._gateway.balances()
+        holdings = await self._holdings()
         fills = await self._fills()
-        later = [b.changes for b in self._manager.book.recent if b.booked_ns >= asked_ns]
-        money = balance_differences(balances, self._baseline, self._manager.book.changes, later)
+        book = self._manager.book
+        later = [b.changes for b in book.recent if b.booked_ns >= asked_ns]
+        money = holding_differences(holdings, self._baseline, book.changes, later, self._valuation.value)
         return [*unresolved, *orders, *fills, *money]
+
+    async def _holdings(self) -> dict[str, Decimal]:
+        """Balances by asset, and positions by symbol."""
+        return {**await self._gateway.balances(), **await self._gateway.positions()}
 
     async def _proofs(self) -> list[Difference]:
         """Let every unproven order be proven first: until then its fills look like a stranger's."""
@@ -135,7 +171,7 @@ class Reconciler:
         if order is None:
             order = await self._journal.find(client_id=report.client_id)
             if order is None:
-                return self._not_ours(report)
+                return await self._not_ours(report)
         if not order.final:
             self._manager.report(report)
             return None
@@ -144,13 +180,21 @@ class Reconciler:
             return None
         return Difference("closed_here", f"{order.client_id}: {order.state} here, open at the venue")
 
-    def _not_ours(self, report: OrderReport) -> Difference:
+    async def _not_ours(self, report: OrderReport) -> Difference:
+        """An open order without an intent: whose it is, and its cancel where the policy says so."""
+        name, policy = f"{report.client_id} ({report.venue_order_id})", self._policy
         parsed = parse_client_id(report.client_id)
-        if parsed is not None and parsed.host == self._host:
-            return Difference("no_intent", f"{report.client_id}: open at the venue, no intent in the journal")
-        return Difference(
-            "foreign_order", f"{report.client_id} ({report.venue_order_id}): not an order of ours"
-        )
+        if parsed is None or parsed.host != policy.host:
+            found, cancel = Difference("foreign_order", f"{name}: not an order of ours"), policy.cancel_foreign
+        elif parsed.epoch < policy.epoch:
+            text = f"{name}: of epoch {parsed.epoch}, no intent in the journal"
+            found, cancel = Difference("old_epoch_order", text), policy.cancel_old_epoch
+        else:
+            return Difference("no_intent", f"{name}: open at the venue, no intent in the journal")
+        if cancel:
+            self._events.emit("stranger_cancelled", "warning", kind=found.kind, message=found.text)
+            await self._gateway.cancel_stranger(report)
+        return found
 
     async def _look_again(self, order: Order) -> Difference | None:
         answer = await self._gateway.lookup(order)
@@ -200,13 +244,13 @@ class Reconciler:
                     self._manager.report(answer.report)
 
     async def _take_baseline(self) -> list[Difference]:
-        balances = await self._gateway.balances()
+        holdings = await self._holdings()
         cursors = {}
         for symbol in self._gateway.instruments:
             last = await self._gateway.trades(symbol, None)
             cursors[symbol] = last[-1].trade_id if last else "-1"
-        await self._journal.append(records.baseline(balances, cursors))
-        self._baseline, self._cursors = balances, cursors
+        await self._journal.append(records.baseline(holdings, cursors))
+        self._baseline, self._cursors = holdings, cursors
         return []
 
 

@@ -1,5 +1,6 @@
 """The settings file: one YAML file, every key checked, mistakes told by key in one line."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -8,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from trader import strategy
 from trader.model.identifiers import HOST_PATTERN, MAX_LENGTH, client_id
-from trader.strategy.registry import STRATEGIES
+from trader.risk import Limits
+from trader.service.control import ControlSettings
 from trader.venue.client_ids import RULES
 
 LAST_SEQUENCE = 10**10  # more orders than any host will send: ids must fit until then
@@ -23,13 +25,40 @@ class _Strict(BaseModel):
 
 
 class VenueSettings(_Strict):
-    """hostname replaces the venue's own domain (port included); absent = the real venue."""
+    """Where the account is, and how it is talked to."""
 
-    id: str
-    hostname: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+(:[0-9]{1,5})?$")] | None = None
-    ca_file: Path | None = None
-    recv_window_ms: int = Field(default=5_000, ge=100, le=10_000)
-    timeout_ms: int = Field(default=5_000, ge=100, le=30_000)
+    id: str = Field(description="The venue by ccxt's id; it must have a row in the table of covered venues.")
+    hostname: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+(:[0-9]{1,5})?$")] | None = Field(
+        default=None,
+        description="Replaces the venue's own domain, port included; absent = the real venue.",
+    )
+    ca_file: Path | None = Field(
+        default=None,
+        description="PEM file of the authority behind the venue's certificate; absent = the public ones.",
+    )
+    recv_window_ms: int = Field(
+        default=5_000,
+        ge=100,
+        le=10_000,
+        description="How long the venue may take a request after it was made, in milliseconds. Short, because a"
+        " lost order is known to be absent only after it.",
+    )
+    timeout_ms: int = Field(
+        default=5_000, ge=100, le=30_000, description="Longest wait for one answer, in milliseconds."
+    )
+    order_entry: Literal["websocket", "rest"] = Field(
+        default="websocket",
+        description="How orders are sent where the venue takes both; REST stands in while the connection is down.",
+    )
+    withdrawal_checked_by: str = Field(
+        default="",
+        description="Who has seen at the venue, and when, that the key cannot withdraw; only for venues whose API"
+        " cannot tell.",
+    )
+    ccxt_options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Further options of the ccxt exchange; nothing that repeats a request is taken.",
+    )
 
     @field_validator("id")
     @classmethod
@@ -38,63 +67,149 @@ class VenueSettings(_Strict):
             raise ValueError(f"{value!r} is not covered; covered: {', '.join(sorted(RULES))}")
         return value
 
-
-class JournalSettings(_Strict):
-    path: Path
-
-
-class HttpSettings(_Strict):
-    """One private address for /healthz, /readyz and /metrics; port 0 = any free one."""
-
-    host: str
-    port: int = Field(ge=0, le=65_535)
-
-
-class StrategySettings(_Strict):
-    name: str
-    parameters: dict[str, Any] = Field(default_factory=dict)
-
-    @field_validator("name")
+    @field_validator("ccxt_options")
     @classmethod
-    def _known(cls, value: str) -> str:
-        if value not in STRATEGIES:
-            raise ValueError(f"{value!r} is no strategy; there are: {', '.join(sorted(STRATEGIES))}")
+    def _harmless(cls, value: dict[str, Any]) -> dict[str, Any]:
+        # A retry inside ccxt can place an order twice.
+        if value.get("maxRetriesOnFailure", 0) != 0:
+            raise ValueError("maxRetriesOnFailure must be 0: a request that is repeated may be an order twice")
         return value
 
 
-class DrainSettings(_Strict):
-    """What happens to open orders when the service stops, and how long that may take."""
+class JournalSettings(_Strict):
+    """The durable record of this host."""
 
-    open_orders: Literal["cancel", "keep"] = "cancel"
-    deadline_seconds: float = Field(default=3.0, gt=0, le=60)
+    path: Path = Field(description="The SQLite file; its folder also holds latch and last good addresses.")
+
+
+class LatchSettings(_Strict):
+    """The kill switch's file lies beside the journal."""
+
+    textfiles: Path | None = Field(
+        default=None,
+        description="Folder in which node_exporter reads metrics, so that the latch is seen with the service"
+        " dead; absent = not exported.",
+    )
+
+
+class HttpSettings(_Strict):
+    """Health and metrics for others."""
+
+    host: str = Field(description="One private address for /healthz, /readyz and /metrics.")
+    port: int = Field(ge=0, le=65_535, description="Its port; 0 = any free one.")
+
+
+class StrategySettings(_Strict):
+    """What decides."""
+
+    name: str = Field(description="A strategy by its name among the installed ones.")
+    parameters: dict[str, Any] = Field(
+        default_factory=dict, description="Its own settings; checked by the strategy."
+    )
+
+
+class DrainSettings(_Strict):
+    """What happens when the service stops."""
+
+    open_orders: Literal["cancel", "keep"] = Field(
+        default="cancel", description="What becomes of orders that rest at the venue."
+    )
+    deadline_seconds: float = Field(
+        default=3.0, gt=0, le=60, description="How long stopping may take until every order is settled."
+    )
 
 
 class ReconcileSettings(_Strict):
-    interval_seconds: float = Field(default=30.0, ge=1, le=3_600)
+    """The comparison of journal and venue."""
+
+    interval_seconds: float = Field(default=30.0, ge=1, le=3_600, description="Time between two of them.")
+    foreign_orders: Literal["report", "cancel"] = Field(
+        default="report", description="What is done with open orders of the account that are not this host's."
+    )
+    old_epoch_orders: Literal["report", "cancel"] = Field(
+        default="report",
+        description="What is done with open orders of this host's earlier epochs that the journal does not know.",
+    )
 
 
 class StreamSettings(_Strict):
-    """Quotes older than this halt trading and open the stream again."""
+    """Data from the venue."""
 
-    stale_seconds: float = Field(default=5.0, ge=0.5, le=60)
+    stale_seconds: float = Field(
+        default=5.0,
+        ge=0.5,
+        le=60,
+        description="Quotes that stay away for so long halt trading, and their stream is opened again.",
+    )
+
+
+class ClockSettings(_Strict):
+    """Our clock against the venue's."""
+
+    limit_ms: int = Field(
+        default=500,
+        ge=10,
+        le=900,
+        description="Offset in milliseconds above which trading pauses. It goes on below half of that.",
+    )
+    interval_seconds: float = Field(
+        default=10.0, ge=0.1, le=60, description="Time between two questions for the venue's time."
+    )
+
+
+class PaperSettings(_Strict):
+    """The simulated account of the modes paper and shadow."""
+
+    balances: dict[str, Decimal] = Field(
+        default_factory=lambda: {"USDT": Decimal(100_000)}, description="What it starts with, by asset."
+    )
+    fee: Decimal = Field(
+        default=Decimal("0.001"), ge=0, lt=1, description="Share of what each fill brings, kept as its fee."
+    )
+
+
+Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9]+/[A-Z0-9]+(:[A-Z0-9]+)?$")]
 
 
 class Settings(_Strict):
     """The whole file."""
 
-    host: str = Field(pattern=f"^{HOST_PATTERN}$")
-    account: str = Field(min_length=1)
-    epoch: int = Field(ge=0)
+    mode: Literal["live", "paper", "shadow"] = Field(
+        default="live",
+        description="live = orders go to the venue. paper, shadow = live data, simulated fills, and nothing is"
+        " sent; needs no key.",
+    )
+    trading_state: Literal["active", "reduce_only", "halted"] = Field(
+        default="active",
+        description="What the desk allows: halted stops new orders and cancels what rests, reduce_only lets only"
+        " orders through that bring a position nearer to zero. Reloaded on SIGHUP.",
+    )
+    host: str = Field(
+        pattern=f"^{HOST_PATTERN}$", description="This host's name, part of every client order id."
+    )
+    account: str = Field(min_length=1, description="The account at the venue; one host, one account.")
+    epoch: int = Field(
+        ge=0, description="Raised at every restore or hand-over, part of every client order id."
+    )
     venue: VenueSettings
-    symbols: list[Annotated[str, Field(pattern=r"^[A-Z0-9]+/[A-Z0-9]+$")]] = Field(min_length=1)
+    symbols: list[Symbol] = Field(min_length=1, description="What is traded, in ccxt's form.")
+    mark_symbols: list[Symbol] = Field(
+        default_factory=list,
+        description="Further symbols whose quotes only value holdings in USD, for example of the fee's asset.",
+    )
     journal: JournalSettings
+    latch: LatchSettings = LatchSettings()
     http: HttpSettings
+    control: ControlSettings = ControlSettings()
     strategy: StrategySettings
+    risk: Limits = Field(default=Limits(), description="Limits on every order. Reloaded on SIGHUP.")
     drain: DrainSettings = DrainSettings()
     reconcile: ReconcileSettings = ReconcileSettings()
     streams: StreamSettings = StreamSettings()
+    clock: ClockSettings = ClockSettings()
+    paper: PaperSettings = PaperSettings()
 
-    @field_validator("symbols")
+    @field_validator("symbols", "mark_symbols")
     @classmethod
     def _once(cls, value: list[str]) -> list[str]:
         if len(set(value)) != len(value):
