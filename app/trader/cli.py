@@ -7,8 +7,10 @@ import click
 
 from trader import __version__
 from trader.commands import control
+from trader.commands.config_docs import config_docs
 from trader.commands.journal import journal
 from trader.commands.output import CONFIG, FILE, UserError
+from trader.commands.preflight import preflight
 
 
 @click.group()
@@ -22,7 +24,7 @@ def main() -> None:
     """
 
 
-for command in (*control.COMMANDS, journal):
+for command in (*control.COMMANDS, journal, preflight, config_docs):
     main.add_command(command)
 
 

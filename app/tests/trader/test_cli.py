@@ -7,10 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from tests.trader.support import APP, PROGRAM, settings_of
+from trader.cli import main
 
 
 def trader(*words: object, stdin: str = "", **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -78,3 +81,43 @@ def test_an_address_that_is_not_ours_is_one_line(tmp_path: Path) -> None:
     path = written(tmp_path, http={"host": "192.0.2.1", "port": 9101})
     line = one_line(trader("run", "--config", path, **credentials(tmp_path)))
     assert line.startswith("Error: http: cannot listen on 192.0.2.1:9101: ")
+
+
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Every command there is, by the words that call it."""
+    found: list[tuple[str, ...]] = [path]
+    for name, command in group.commands.items():
+        inner = (*path, name)
+        found += commands(command, inner) if isinstance(command, click.Group) else [inner]
+    return found
+
+
+@pytest.mark.parametrize("words", commands(main), ids=" ".join)
+def test_help_teaches_with_an_example(words: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(main, [*words, "--help"])
+    assert done.exit_code == 0
+    assert "Example:" in done.output
+    assert f"trader {' '.join(words)}".strip() in done.output.split("Example:")[1]
+
+
+def test_commands_that_need_no_venue_do_not_load_it(tmp_path: Path) -> None:
+    code = (
+        "import sys; from click.testing import CliRunner; from trader.cli import main\n"
+        "for words in sys.argv[1:]: CliRunner().invoke(main, words.split('|'))\n"
+        "print(sorted({'ccxt', 'uvloop', 'aiohttp'} & set(sys.modules)))"
+    )
+    absent = str(tmp_path / "absent")
+    calls = [
+        *(f"{name}|--config|{absent}" for name in ("status", "orders", "reconcile", "reload")),
+        *(f"journal|{name}|{absent}" for name in ("show", "verify", "rebuild")),
+        f"validate-config|{written(tmp_path)}",
+        "config-docs",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *calls],
+        env=os.environ | {"PYTHONPATH": str(APP)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "[]\n"

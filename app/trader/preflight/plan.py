@@ -1,0 +1,99 @@
+"""Which checks there are, in the order of the table."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from trader.model.identifiers import MAX_LENGTH, client_id
+from trader.preflight import host, venue
+from trader.preflight.checks import Check, Finding, blocking, fail, ok
+from trader.preflight.venue import AskedVenue
+
+
+class PreflightSettings(BaseModel):
+    """Bounds of `trader preflight`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_clock_offset_ms: float = Field(
+        default=500,
+        gt=0,
+        description="Largest difference between the venue's clock and ours, in milliseconds.",
+    )
+    min_free_mb: int = Field(
+        default=1_000, ge=0, description="Free space on the journal's disk that is wanted, in megabytes."
+    )
+    min_free_days: float = Field(
+        default=14, ge=0, description="For how many days the free space must last at last week's growth."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is looked at; the settings, without knowing the file they came from.
+
+    Args:
+        longest_sequence: client ids must fit until this order.
+        checked_by: who looked up at the venue that the key cannot withdraw; None = nobody.
+        owner: user id that the state folder should belong to; None = any but root.
+        load_credentials: reads them; raises with one line that never quotes them.
+        limits_problems: what is wrong with the risk limits; empty = nothing.
+    """
+
+    host: str
+    account: str
+    epoch: int
+    symbols: list[str]
+    journal: Path
+    latch: Path
+    longest_sequence: int
+    checked_by: str | None
+    owner: int | None
+    load_credentials: Callable[[], object]
+    limits_problems: Callable[[], list[str]] = list
+    bounds: PreflightSettings = field(default_factory=PreflightSettings)
+
+
+def plan(subject: Subject, asked: AskedVenue) -> list[Check]:
+    """The checks of one host."""
+    bounds = subject.bounds
+    journal = subject.journal
+    return [
+        blocking("sqlite library", host.sqlite_library),
+        blocking("host clock", host.kernel_clock),
+        blocking("state folder", lambda: host.state_folder(journal.parent, subject.owner)),
+        blocking(
+            "disk", lambda: host.disk(journal, bounds.min_free_mb, bounds.min_free_days, time.time_ns())
+        ),
+        blocking("journal chain", lambda: host.journal_chain(journal), timeout_seconds=60),
+        blocking("journal owner", lambda: host.journal_owner(journal, subject.host, subject.account)),
+        blocking("epoch", lambda: host.journal_epoch(journal, subject.epoch)),
+        blocking("latch", lambda: host.latch_state(subject.latch, journal)),
+        blocking("client ids", lambda: _client_ids(subject)),
+        blocking("risk limits", lambda: host.limits(subject.limits_problems())),
+        blocking("credentials", lambda: _credentials(subject.load_credentials)),
+        Check("venue", lambda: venue.symbols(asked, subject.symbols), timeout_seconds=30),
+        Check("venue clock", lambda: venue.clock_offset(asked, bounds.max_clock_offset_ms), 15),
+        Check("key permissions", lambda: venue.key_permissions(asked, subject.checked_by), 15),
+    ]
+
+
+def _client_ids(subject: Subject) -> Finding:
+    try:
+        longest = client_id(subject.host, subject.epoch, subject.longest_sequence)
+    except ValueError as error:
+        return fail(str(error), "give the host a shorter name")
+    return ok(f"{len(longest)} of {MAX_LENGTH} characters at most")
+
+
+def _credentials(load: Callable[[], object]) -> Finding:
+    try:
+        load()
+    except Exception as error:  # noqa: BLE001 - the message is made for a person, whatever its class
+        return fail(
+            str(error), "run it with the unit's credentials: systemd-run -p LoadCredentialEncrypted=..."
+        )
+    return ok("readable")
