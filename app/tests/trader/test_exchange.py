@@ -137,7 +137,7 @@ def test_errors_carry_their_evidence(status: int, body: str, outcome: Outcome) -
     assert caught.value.http_status == status
     assert caught.value.http_body == body
     assert caught.value.retry_after_seconds == 7
-    assert judge_error(caught.value) is outcome
+    assert judge_error(caught.value, "binance") is outcome
 
 
 def test_a_bare_status_carries_its_evidence() -> None:
@@ -146,4 +146,4 @@ def test_a_bare_status_carries_its_evidence() -> None:
         exchange.handle_http_status_code(
             503, "Service Unavailable", "https://x", "POST", "Service Unavailable."
         )
-    assert judge_error(caught.value) is Outcome.NOT_PLACED
+    assert judge_error(caught.value, "binance") is Outcome.NOT_PLACED

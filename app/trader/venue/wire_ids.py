@@ -60,6 +60,12 @@ def from_wire(text: str | None, form: WireForm, host: str) -> str | None:
     return str(ClientId(host, int(epoch, 16), int(sequence, 16)))
 
 
+def same_on_wire(text: str | None, wire_id: str, form: WireForm) -> bool:
+    """Whether the venue's text is the id that was sent as `wire_id`."""
+    spelled = (text or "").lower().replace("-", "") if form is WireForm.HEX else text
+    return spelled == wire_id
+
+
 def name_from_wire(text: str | None, form: WireForm, host: str, venue_order_id: str) -> str:
     """What to call an order that the venue shows: our id, or a text that cannot be taken for one of ours."""
     own = from_wire(text, form, host)
