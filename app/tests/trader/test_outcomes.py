@@ -84,7 +84,7 @@ CASES = [
 
 @pytest.mark.parametrize(("error", "outcome"), CASES, ids=lambda value: str(value)[:60])
 def test_errors(error: BaseException, outcome: Outcome) -> None:
-    assert judge_error(error) is outcome
+    assert judge_error(error, "binance") is outcome
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,32 @@
 """Makes the ccxt instance: no limiter, no retries, short windows, exact numbers, errors with evidence."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trader.venue.slim_ccxt import exchange_class
+from trader.venue.slim_ccxt import errors, exchange_class
+from trader.venue.venues import Life, VenueRule, rule_of
 
 KEEP_ALIVE_MS = 1_500  # two missed pongs and a turn: a frozen peer is found in 4.5 s, by default in minutes
 RETRY_AFTER = "retry-after"
+RETRIES = "maxRetriesOnFailure"
+
+# What a venue needs beside the common options: no request for markets that are not traded, and none that
+# asks before an order what kind of account this is.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "binance": {"fetchMarkets": {"types": ["spot"]}, "fetchMargins": False},
+    "binanceusdm": {"fetchMarkets": {"types": ["linear"]}, "fetchMargins": False},
+    "bybit": {
+        "fetchMarkets": {"types": ["spot"]},
+        "enableUnifiedMargin": False,
+        "enableUnifiedAccount": True,
+        "unifiedMarginStatus": 6,
+    },
+    # One order in one request: its refusal is the request's, and not a row in a batch that succeeded.
+    "okx": {"fetchMarkets": {"types": ["spot"]}, "createOrder": "privatePostTradeOrder"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +34,14 @@ class VenueAccess:
     """Where the venue is and how to talk to it.
 
     Args:
-        id: ccxt's id; must have a row in `client_ids.RULES`.
+        id: ccxt's id; must have a row in `venues.RULES`.
         hostname: replaces the venue's own domain, port included ("venue.lab:8443"); None = the real venue.
         ca_file: certificate authority to trust instead of the public ones.
         recv_window_ms: how long a request stays valid; short, because absence is proven by waiting for
-            its end.
+            its end. A venue's own limits bound it (see `venues.VenueRule.life_ms`).
         timeout_ms: of one REST request.
+        passphrase: third part of the key where the venue has one.
+        host: our own name, which our client order ids begin with.
     """
 
     id: str
@@ -31,37 +51,68 @@ class VenueAccess:
     timeout_ms: int
     api_key: str = field(repr=False, default="")
     api_secret: str = field(repr=False, default="")
+    passphrase: str = field(repr=False, default="")
+    host: str = ""
+
+
+def check_options(options: Mapping[str, Any]) -> str | None:
+    """Refuse retries inside ccxt, however deep they are hidden: one of them can place an order twice.
+
+    Returns:
+        What is wrong, in one line that names the key; None when all is well.
+    """
+    for key, value in options.items():
+        if key == RETRIES and (isinstance(value, bool) or value != 0):
+            return f"{RETRIES}: must be 0, not {value!r}: a retry inside ccxt can place an order twice"
+        if isinstance(value, Mapping) and (wrong := check_options(value)):
+            return f"{key}.{wrong}"
+    return None
 
 
 def make_exchange(access: VenueAccess) -> Any:
-    """A ccxt.pro instance by these settings; nothing is sent yet."""
-    base = exchange_class(access.id)
+    """A ccxt.pro instance by these settings; nothing is sent yet.
+
+    Raises:
+        ValueError: the venue has no row, cannot be moved to another host, or would retry by itself.
+    """
+    rule = rule_of(access.id)
+    if access.hostname is not None and not rule.movable:
+        raise ValueError(
+            f"venue.hostname: {access.id} cannot be pointed at another host; remove the key "
+            "(binance and binanceusdm can)"
+        )
+    life_ms = rule.lifetime_ms(access.recv_window_ms)
     config: dict[str, Any] = {
         "apiKey": access.api_key,
         "secret": access.api_secret,
+        "password": access.passphrase,
         # ccxt's limiter is one FIFO without priority: a cancel would queue behind everything else.
         "enableRateLimit": False,
         "timeout": access.timeout_ms,
         "enableLastHttpResponse": False,
         "enableLastJsonResponse": False,
+        "has": {"fetchCurrencies": False},  # a private request that tells nothing we use
         "options": {
-            "defaultType": "spot",
-            "fetchMarkets": {"types": ["spot"]},
-            "fetchCurrencies": False,
-            "fetchMargins": False,
-            "recvWindow": access.recv_window_ms,
-            # A retry inside ccxt can place an order twice.
-            "maxRetriesOnFailure": 0,
+            "defaultType": rule.market.value,
+            "recvWindow": life_ms,
+            RETRIES: 0,
             "ws": {"keepAlive": KEEP_ALIVE_MS, "compress": 0},
+            **_OPTIONS.get(access.id, {}),
         },
     }
     if access.ca_file is not None:
         config["cafile"] = str(access.ca_file)
-    exchange = _with_evidence(base)(config)
+    base = _with_evidence(exchange_class(access.id))
+    if rule.life is Life.EXPIRY_HEADER:
+        base = _with_expiry(base, life_ms)
+    exchange = base(config)
+    wrong = check_options(exchange.options)
+    if wrong is not None:
+        raise ValueError(f"venue.ccxt_options.{wrong}")
     exchange.number = str  # amounts arrive as text and become Decimal; a float never stands between
     exchange.timeout_on_exit = 0
     if access.hostname is not None:
-        _move(exchange, access.hostname)
+        _move(exchange, rule, access.hostname)
     return exchange
 
 
@@ -70,16 +121,47 @@ def user_stream_url(exchange: Any) -> str:
     return str(exchange.urls["api"]["ws"]["ws-api"]["spot"])
 
 
-def _move(exchange: Any, hostname: str) -> None:
-    """Point the spot API and streams at another host and forget all other addresses: nothing leaves a lab."""
-    rest, stream = f"https://api.{hostname}", f"wss://api.{hostname}"
-    exchange.hostname = hostname  # ccxt picks its table of venue codes by this
-    exchange.urls["api"] = {
-        "public": f"{rest}/api/v3",
-        "private": f"{rest}/api/v3",
-        "v1": f"{rest}/api/v1",
-        "ws": {"spot": f"{stream}/ws", "ws-api": {"spot": f"{stream}/ws-api/v3"}},
+def _move(exchange: Any, rule: VenueRule, hostname: str) -> None:
+    """Point the API and streams at another host and forget all other addresses: nothing leaves a lab.
+
+    ccxt picks its table of venue codes by `https://api.<hostname>/` or `https://fapi.<hostname>/`.
+    """
+    exchange.hostname = hostname
+    rest = f"https://api.{hostname}"
+    common = {"sapi": f"{rest}/sapi/v1"}  # where a key's permissions are asked for, whatever it trades
+    if rule.id == "binance":
+        stream = f"wss://api.{hostname}"
+        exchange.urls["api"] = common | {
+            "public": f"{rest}/api/v3",
+            "private": f"{rest}/api/v3",
+            "v1": f"{rest}/api/v1",
+            "ws": {"spot": f"{stream}/ws", "ws-api": {"spot": f"{stream}/ws-api/v3"}},
+        }
+        return
+    rest, stream = f"https://fapi.{hostname}", f"wss://fstream.{hostname}"
+    exchange.urls["api"] = common | {
+        "fapiPublic": f"{rest}/fapi/v1",
+        "fapiPublicV2": f"{rest}/fapi/v2",
+        "fapiPublicV3": f"{rest}/fapi/v3",
+        "fapiPrivate": f"{rest}/fapi/v1",
+        "fapiPrivateV2": f"{rest}/fapi/v2",
+        "fapiPrivateV3": f"{rest}/fapi/v3",
+        "fapiData": f"{rest}/futures/data",
+        "ws": {"linear": f"{stream}/ws", "ws-api": {"linear": f"wss://ws-fapi.{hostname}/ws-fapi/v1"}},
     }
+
+
+def _with_expiry(base: Any, life_ms: int) -> Any:
+    """OKX: new orders carry the moment (UTC, milliseconds) after which the venue refuses them."""
+
+    class Expiring(base):  # type: ignore[misc]
+        def sign(self, path: str, *rest: Any, **named: Any) -> Any:
+            signed = super().sign(path, *rest, **named)
+            if path in ("trade/order", "trade/batch-orders") and signed["method"] == "POST":
+                signed["headers"]["expTime"] = str(self.milliseconds() + life_ms)
+            return signed
+
+    return Expiring
 
 
 def _with_evidence(base: Any) -> Any:
@@ -89,11 +171,29 @@ def _with_evidence(base: Any) -> Any:
     """
 
     class Exchange(base):  # type: ignore[misc]
+        async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+            """An answer that is not JSON is an error: ccxt would read it as an empty list or a bare order."""
+            answer = await super().fetch(url, method, headers, body)
+            if not isinstance(answer, (dict, list)):
+                error = errors.BadResponse(f"{self.id} {method} {url.split('?')[0]}: the answer is not JSON")
+                _attach(error, 200, {}, answer)
+                raise error
+            return answer
+
         def handle_errors(
-            self, code: int, reason: str, url: str, method: str, headers: Any, body: Any, *rest: Any
+            self,
+            code: int,
+            reason: str,
+            url: str,
+            method: str,
+            headers: Any,
+            body: Any,
+            answer: Any,
+            *rest: Any,
         ) -> Any:
             try:
-                return super().handle_errors(code, reason, url, method, headers, body, *rest)
+                answer = _refusals_told(answer)
+                return super().handle_errors(code, reason, url, method, headers, body, answer, *rest)
             except Exception as error:
                 _attach(error, code, headers, body)
                 raise
@@ -111,6 +211,14 @@ def _with_evidence(base: Any) -> Any:
             self.closing = asyncio.ensure_future(client.close())
 
     return Exchange
+
+
+def _refusals_told(answer: Any) -> Any:
+    """OKX can refuse an order inside an answer whose own code is a success; make ccxt see that."""
+    if not isinstance(answer, dict) or not isinstance(answer.get("data"), list):
+        return answer
+    refused = any(isinstance(row, dict) and row.get("sCode") not in (None, "0") for row in answer["data"])
+    return {**answer, "code": "1"} if refused and answer.get("code") in ("0", "2") else answer
 
 
 def _attach(error: Any, code: int, headers: Any, body: Any) -> None:

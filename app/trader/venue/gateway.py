@@ -1,42 +1,69 @@
-"""Requests to the venue. What moves an order says what its answer proved, and never tries twice."""
+"""Requests to the venue. What moves an order says what its answer proved, and never tries twice.
+
+How the venues differ is stated in `venues`; what they call our orders and their quantities ends at `edge`.
+"""
 
 import asyncio
+from collections.abc import Awaitable
 from decimal import Decimal
 from typing import Any
 
 from trader.model.orders import Order
 from trader.model.values import Fill, Instrument, OrderReport
-from trader.venue import parse
-from trader.venue.client_ids import RULES
+from trader.venue import account, by_client_id, parse
+from trader.venue.edge import Edge
 from trader.venue.exchange import VenueAccess, make_exchange
-from trader.venue.interface import Found, Lookup, Placement, VenueError, describe
+from trader.venue.interface import (
+    Found,
+    KeyPermissions,
+    Lookup,
+    Placement,
+    VenueError,
+    describe,
+)
+from trader.venue.open_orders import fetch_open_orders
 from trader.venue.outcomes import Outcome, is_absent, judge_answer, judge_error
 from trader.venue.parse import OddAnswerError
 from trader.venue.slim_ccxt import errors
+from trader.venue.trades import TradeWalk
+from trader.venue.venues import Answer, Cancel, Market, rule_of
+from trader.venue.wire_ids import WireForm
 
 TRADES_PAGE = 1_000
-# What a request can raise: ccxt's errors; aiohttp and ssl errors that ccxt lets through; answers that do
-# not parse.
+# What a request can raise: ccxt's errors; aiohttp and ssl errors that ccxt lets through, and a closed
+# session; answers that do not parse.
 REQUEST_ERRORS = (
     errors.BaseError,
     OSError,
     ValueError,
     TypeError,
-    KeyError,
+    LookupError,
+    ArithmeticError,
     AttributeError,
+    RuntimeError,
     asyncio.TimeoutError,
 )
 
 
 class Gateway:
-    """One account at one venue."""
+    """One account at one venue.
+
+    Raises:
+        ValueError: the settings do not go together with the venue; one line that names the key.
+    """
 
     def __init__(self, access: VenueAccess, symbols: list[str]) -> None:
         self._access = access
         self._symbols = symbols
-        self._rule = RULES[access.id]
+        self._rule = rule_of(access.id)
+        if self._rule.form is WireForm.HEX and not access.host:
+            raise ValueError(f"host: {access.id} carries our host's name in another form, and none is given")
         self._exchange = make_exchange(access)
+        self._life_ms = self._rule.lifetime_ms(access.recv_window_ms)
+        self._by_id = self._rule.id in ("binance", "binanceusdm")
+        self._walks: dict[str, TradeWalk] = {}
         self.instruments: dict[str, Instrument] = {}
+        self._edge = Edge(self._exchange, self._rule, access.host, self._life_ms, self.instruments)
 
     @property
     def exchange(self) -> Any:
@@ -44,8 +71,13 @@ class Gateway:
         return self._exchange
 
     @property
+    def edge(self) -> Edge:
+        """Reads orders and trades in ccxt's form, for the streams."""
+        return self._edge
+
+    @property
     def recv_window_ms(self) -> int:
-        return self._access.recv_window_ms
+        return self._life_ms
 
     async def connect(self) -> None:
         """Load the markets and check that each symbol is there.
@@ -55,61 +87,87 @@ class Gateway:
         """
         try:
             markets = await self._exchange.load_markets()
+            for symbol in self._symbols:
+                self.instruments[symbol] = parse.instrument(self._traded(markets, symbol))
         except REQUEST_ERRORS as error:
             raise VenueError(f"markets: {describe(error)}") from error
-        for symbol in self._symbols:
-            if symbol not in markets:
-                raise VenueError(
-                    f"symbols: {symbol} is not traded at {self._access.id}; correct the settings"
-                )
-            self.instruments[symbol] = parse.instrument(markets[symbol])
+
+    def _traded(self, markets: dict[str, Any], symbol: str) -> dict[str, Any]:
+        market: dict[str, Any] | None = markets.get(symbol)
+        if market is None:
+            raise VenueError(f"symbols: {symbol} is not traded at {self._access.id}; correct the settings")
+        linear = self._rule.market is Market.SPOT or market.get("linear")
+        if not market.get(self._rule.market.value) or not linear:
+            kind = "spot market" if self._rule.market is Market.SPOT else "linear perpetual"
+            raise VenueError(f"symbols: {symbol} is no {kind} of {self._access.id}; correct the settings")
+        return market
+
+    # -- what moves an order
 
     async def place(self, order: Order) -> Placement:
         """Send one new order, once."""
         try:
-            answer = await self._create(order)
+            answer = await self._send(self._exchange.create_order(*self._edge.new_order(order)))
         except REQUEST_ERRORS as error:
-            return Placement(judge_error(error), error=error)
-        outcome = judge_answer(answer, order.client_id)
+            return Placement(judge_error(error, self._rule.id), error=error)
+        if self._rule.answer is Answer.BARE:
+            return await self._confirmed(order, answer)
+        outcome = judge_answer(answer, self._edge.wire_id(order))
         if outcome is not Outcome.ACKNOWLEDGED:
             return Placement(outcome, error=OddAnswerError("the answer does not name the order"))
         try:
-            return Placement(outcome, report=parse.order_report(answer))
-        except OddAnswerError as error:
+            return Placement(outcome, report=self._edge.acknowledged(order, answer))
+        except REQUEST_ERRORS as error:
             return Placement(Outcome.UNKNOWN, error=error)
 
-    async def _create(self, order: Order) -> Any:
-        price = None if order.price is None else format(order.price, "f")
-        params = {self._rule.create: order.client_id}
-        quantity = format(order.quantity, "f")
-        return await self._exchange.create_order(
-            order.symbol, order.kind.value, order.side.value, quantity, price, params
-        )
+    async def _send(self, request: Awaitable[Any]) -> Any:
+        """Every request that moves an order or asks for one goes through here."""
+        return await request
+
+    async def _confirmed(self, order: Order, answer: Any) -> Placement:
+        """The answer has the venue's id alone: only a query by our id proves whose order it is."""
+        venue_id = answer.get("id") if isinstance(answer, dict) else None
+        looked = await self.lookup(order) if venue_id else Lookup(Found.FAILED)
+        if looked.report is None or looked.report.venue_order_id != venue_id:
+            error = looked.error or OddAnswerError("the answer does not name the order")
+            return Placement(Outcome.UNKNOWN, error=error)
+        return Placement(Outcome.ACKNOWLEDGED, report=looked.report)
 
     async def cancel(self, order: Order) -> Lookup:
         """Ask once for a cancel. Only FOUND with a final report ends the order; else it must be queried."""
-        return await self._ask(self._exchange.cancel_order, order)
+        return await self._ask(by_client_id.cancel, order, tells=self._rule.cancel is Cancel.STATE)
 
     async def lookup(self, order: Order) -> Lookup:
         """Ask for an order by our client id."""
-        return await self._ask(self._exchange.fetch_order, order)
+        return await self._ask(by_client_id.find, order, tells=True)
 
-    async def _ask(self, method: Any, order: Order) -> Lookup:
+    async def _ask(self, way: Any, order: Order, *, tells: bool) -> Lookup:
         try:
-            answer = await method(None, order.symbol, {self._rule.lookup: order.client_id})
-            report = parse.order_report(self._named(answer))
+            wire_id = self._edge.wire_id(order)
+            answer = await self._send(way(self._exchange, self._rule, order, wire_id))
+            if not tells:
+                return Lookup(Found.TAKEN)
+            if answer is None:
+                return Lookup(Found.ABSENT)
+            report = self._edge.read_order(answer)
         except REQUEST_ERRORS as error:
-            return Lookup(Found.ABSENT if is_absent(error) else Found.FAILED, error=error)
+            absent = is_absent(error, self._rule.id)
+            return Lookup(Found.ABSENT if absent else Found.FAILED, error=error)
         if report.client_id != order.client_id:
-            return Lookup(
-                Found.FAILED, error=OddAnswerError(f"asked for {order.client_id}, got {report.client_id}")
-            )
+            wrong = OddAnswerError(f"asked for {order.client_id}, got {report.client_id}")
+            return Lookup(Found.FAILED, error=wrong)
         return Lookup(Found.FOUND, report=report)
 
-    def _named(self, answer: dict[str, Any]) -> dict[str, Any]:
-        """An answer to a cancel has the cancel's own id as clientOrderId; the order's is beside it."""
-        own = (answer.get("info") or {}).get(self._rule.lookup)
-        return {**answer, "clientOrderId": own} if own else answer
+    async def cancel_stranger(self, report: OrderReport) -> None:
+        """Ask once for the cancel of an order that is in no journal, by the venue's own id.
+
+        Raises:
+            VenueError: the venue did not say that it has taken the cancel.
+        """
+        what = f"cancel of {report.venue_order_id}"
+        await self._query(what, self._exchange.cancel_order(report.venue_order_id, report.symbol))
+
+    # -- queries
 
     async def open_orders(self) -> list[OrderReport]:
         """Every open order of the account on our symbols, ours or not.
@@ -117,35 +175,42 @@ class Gateway:
         Raises:
             VenueError: a query failed.
         """
-        orders = await self._gather(
-            "open orders", [self._exchange.fetch_open_orders(s) for s in self._symbols]
+        orders = await self._query(
+            "open orders", fetch_open_orders(self._exchange, self._rule, self._symbols)
         )
         try:
-            return [parse.order_report(order) for answer in orders for order in answer]
-        except OddAnswerError as error:
+            return [self._edge.read_order(order) for order in orders]
+        except REQUEST_ERRORS as error:
             raise VenueError(f"open orders: {error}") from error
 
     async def trades(self, symbol: str, after: str | None) -> list[Fill]:
-        """Our trades on a symbol with ids above `after` (None: the last one only), oldest first.
+        """Our trades on a symbol that come after the trade `after` (None: the last one only), oldest first.
 
         Raises:
-            VenueError: a query failed.
+            VenueError: a query failed, or the venue no longer lists the trade `after`.
         """
+        if self._by_id:
+            return await self._trades_by_id(symbol, after)
+        walk = self._walks.setdefault(symbol, TradeWalk(self._exchange, self._rule.id, symbol))
+        return self._read_fills(await self._query("trades", walk.after(after)))
+
+    async def _trades_by_id(self, symbol: str, after: str | None) -> list[Fill]:
         fills: list[Fill] = []
         while True:
             params = {} if after is None else {"fromId": int(after) + 1}
             limit = 1 if after is None else TRADES_PAGE
-            [answer] = await self._gather(
-                "trades", [self._exchange.fetch_my_trades(symbol, None, limit, params)]
-            )
-            try:
-                page = sorted((parse.fill(trade) for trade in answer), key=lambda fill: int(fill.trade_id))
-            except OddAnswerError as error:
-                raise VenueError(f"trades: {error}") from error
+            answer = await self._query("trades", self._exchange.fetch_my_trades(symbol, None, limit, params))
+            page = sorted(self._read_fills(answer), key=lambda fill: int(fill.trade_id))
             fills += page
             if after is None or len(page) < TRADES_PAGE:
                 return fills
             after = page[-1].trade_id
+
+    def _read_fills(self, trades: list[dict[str, Any]]) -> list[Fill]:
+        try:
+            return [self._edge.read_fill(trade) for trade in trades]
+        except REQUEST_ERRORS as error:
+            raise VenueError(f"trades: {error}") from error
 
     async def balances(self) -> dict[str, Decimal]:
         """Total by asset.
@@ -153,23 +218,30 @@ class Gateway:
         Raises:
             VenueError: the query failed.
         """
-        [answer] = await self._gather("balances", [self._exchange.fetch_balance()])
-        return parse.balances(answer)
+        held: dict[str, Decimal] = await self._query("balances", account.balances(self._exchange, self._rule))
+        return held
 
     async def positions(self) -> dict[str, Decimal]:
-        """Spot: balances are all there is."""
-        return {}
-
-    async def cancel_stranger(self, report: OrderReport) -> None:
-        """Ask once for the cancel of an order that is in no journal, by the venue's own id.
+        """Signed quantity by symbol, in base units, without the flat ones; empty on a spot venue.
 
         Raises:
-            VenueError: the venue did not say that it is cancelled.
+            VenueError: the query failed.
         """
-        try:
-            await self._exchange.cancel_order(report.venue_order_id, report.symbol)
-        except REQUEST_ERRORS as error:
-            raise VenueError(f"cancel of {report.venue_order_id}: {describe(error)}") from error
+        held: dict[str, Decimal] = await self._query(
+            "positions", account.positions(self._exchange, self._rule)
+        )
+        return held
+
+    async def permissions(self) -> KeyPermissions:
+        """What our key may do.
+
+        Raises:
+            VenueError: the query failed, or its answer cannot be read.
+        """
+        may: KeyPermissions = await self._query(
+            "permissions", account.permissions(self._exchange, self._rule)
+        )
+        return may
 
     async def time_ms(self) -> int:
         """The venue's clock (UTC).
@@ -177,15 +249,22 @@ class Gateway:
         Raises:
             VenueError: the query failed.
         """
-        [answer] = await self._gather("time", [self._exchange.fetch_time()])
-        return int(answer)
+        return int(await self._query("time", self._time()))
+
+    async def _time(self) -> int:
+        return int(await self._exchange.fetch_time())
 
     async def close(self) -> None:
         """Close connections."""
         await self._exchange.close()
 
-    async def _gather(self, what: str, requests: list[Any]) -> list[Any]:
+    async def _query(self, what: str, request: Awaitable[Any]) -> Any:
+        """Every other request goes through here.
+
+        Raises:
+            VenueError: it failed.
+        """
         try:
-            return list(await asyncio.gather(*requests))
+            return await request
         except REQUEST_ERRORS as error:
             raise VenueError(f"{what}: {describe(error)}") from error

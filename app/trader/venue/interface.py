@@ -24,6 +24,7 @@ class VenueError(Exception):
 class Found(StrEnum):
     FOUND = "found"
     ABSENT = "absent"  # the venue says that it has no such order (proof only after the receive window)
+    TAKEN = "taken"  # the venue took the cancel and says nothing of the order: it must be asked
     FAILED = "failed"
 
 
@@ -45,6 +46,21 @@ class Lookup:
     error: BaseException | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class KeyPermissions:
+    """What the venue lets this API key do; None = the venue cannot tell.
+
+    Args:
+        trade: place orders on the market of this account.
+        withdraw: move money out of the account's reach: to an address, or to another account's owner.
+        text: one line for people, with the venue's own words.
+    """
+
+    trade: bool | None
+    withdraw: bool | None
+    text: str
+
+
 class Venue(Protocol):
     """One account at one venue. Client ids are ours here; how a venue spells them is its gateway's affair."""
 
@@ -54,7 +70,10 @@ class Venue(Protocol):
 
     @property
     def recv_window_ms(self) -> int:
-        """How long the venue may take a request after it was made: "not found" is proof only after that."""
+        """How long the venue may take a request after it was made: "not found" is proof only after that.
+
+        By the venue's own limits this can be longer than the settings ask for (see `venues.VenueRule`).
+        """
 
     async def connect(self) -> None:
         """Load the markets and check that each symbol is there.
@@ -89,6 +108,9 @@ class Venue(Protocol):
     async def trades(self, symbol: str, after: str | None) -> list[Fill]:
         """Our trades on a symbol that come after the trade `after` (None: the last one only), oldest first.
 
+        A trade may be told twice; (symbol, trade id) is the key. "-1" means from the first that the venue
+        still lists.
+
         Raises:
             VenueError: a query failed.
         """
@@ -105,6 +127,13 @@ class Venue(Protocol):
 
         Raises:
             VenueError: the query failed.
+        """
+
+    async def permissions(self) -> KeyPermissions:
+        """What our key may do.
+
+        Raises:
+            VenueError: the query failed, or its answer cannot be read.
         """
 
     async def time_ms(self) -> int:

@@ -1,0 +1,345 @@
+"""What goes out to each venue and what its answers become, from ccxt's own request building; no network."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.trader.venue_answers import ROWS, Row
+from tests.trader.venue_wire import Request, connected, order_at, symbol_of
+from trader.model.transitions import Signal
+from trader.model.values import OrderKind
+from trader.venue.interface import Found, VenueError, now_ms
+from trader.venue.outcomes import Outcome
+from trader.venue.venues import Answer, Cancel, Life, rule_of
+
+VENUES = sorted(ROWS)
+DERIVATIVES = ["binanceusdm", "krakenfutures"]
+
+
+def replaced(answer: Any, row: Row, other: str) -> Any:
+    """The answer about another order: every text of our id in it is another one."""
+    text = json.dumps(answer)
+    dashed = "-".join((other[:8], other[8:12], other[12:16], other[16:20], other[20:]))
+    return json.loads(
+        text.replace(row.wire_id, other).replace("fa832445-608e-cade-0001-00000000002a", dashed)
+    )
+
+
+def ends_ms(venue: str, request: Request) -> int:
+    """Until when (UTC) the venue may take this request, as the request itself says."""
+    match rule_of(venue).life:
+        case Life.RECV_WINDOW:
+            return int(request.values["timestamp"]) + int(request.values["recvWindow"])
+        case Life.RECV_WINDOW_HEADER:
+            return int(request.headers["X-BAPI-TIMESTAMP"]) + int(request.headers["X-BAPI-RECV-WINDOW"])
+        case Life.EXPIRY_HEADER:
+            return int(request.headers["expTime"])
+        case Life.DEADLINE:
+            return int(datetime.fromisoformat(request.values["deadline"]).timestamp() * 1_000)
+        case Life.PROCESS_BEFORE:
+            return int(datetime.fromisoformat(request.values["processBefore"]).timestamp() * 1_000)
+        case Life.SIGNATURE:
+            payload = request.headers["Authorization"].split(".")[1]
+            claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+            return int(claims["exp"]) * 1_000
+
+
+@pytest.mark.parametrize("venue", VENUES)
+async def test_a_new_order_goes_out_word_for_word(venue: str) -> None:
+    row = ROWS[venue]
+    gateway, wire = await connected(venue)
+    wire.answer(row.create, row.created)
+    for path, answer in row.found.items():
+        wire.answers.setdefault(path, [answer])
+    before_ms = now_ms()
+    placed = await gateway.place(order_at(venue))
+    after_ms = now_ms()
+    request = wire.requests[0]
+    assert request.path.endswith(row.create)
+    assert {key: request.values.get(key) for key in row.carries} == row.carries
+    assert placed.outcome is Outcome.ACKNOWLEDGED, placed.error
+    assert placed.report is not None
+    assert (placed.report.client_id, placed.report.venue_order_id) == ("trader-01-1-42", row.venue_id)
+    assert (placed.report.symbol, placed.report.signal) == (symbol_of(venue), Signal.OPENED)
+    # the life that the gateway waits for is the one that the request has; Coinbase counts whole seconds
+    slack = 1_000 if venue == "coinbase" else 0
+    assert before_ms - slack <= ends_ms(venue, request) - gateway.recv_window_ms <= after_ms
+    # nothing was asked that is not needed; a bare answer is confirmed by one query
+    bare = rule_of(venue).answer is Answer.BARE
+    assert len(wire.requests) == (2 if bare else 1)
+
+
+@pytest.mark.parametrize("venue", VENUES)
+async def test_numbers_are_never_rounded(venue: str) -> None:
+    gateway, wire = await connected(venue)
+    step = gateway.instruments[symbol_of(venue)].step_size
+    for fields in ({"quantity": Decimal("0.0123") + step / 10}, {"price": Decimal("60000.5001")}):
+        placed = await gateway.place(order_at(venue, **fields))
+        assert placed.outcome is Outcome.NOT_PLACED
+        assert "would go out as" in str(placed.error)
+    assert wire.requests == []
+
+
+@pytest.mark.parametrize("venue", VENUES)
+async def test_many_digits_arrive_as_they_are(venue: str) -> None:
+    row = ROWS[venue]
+    gateway, wire = await connected(venue)
+    wire.answer(row.create, {})
+    instrument = gateway.instruments[symbol_of(venue)]
+    quantity = Decimal(8_999) + instrument.step_size  # a float would lose the end of it, or write an exponent
+    await gateway.place(order_at(venue, quantity=quantity))
+    assert f'"{quantity:f}"' in json.dumps(wire.requests[0].values)
+
+
+@pytest.mark.parametrize("venue", VENUES)
+async def test_an_answer_about_another_order_proves_nothing(venue: str) -> None:
+    row = ROWS[venue]
+    gateway, wire = await connected(venue)
+    for path, answer in row.found.items():
+        wire.answer(path, replaced(answer, row, row.other_id))
+    wire.answer(row.create, replaced(row.created, row, row.other_id))
+    if rule_of(venue).answer is Answer.BARE:
+        for path, answer in row.absent.items():
+            wire.answers.setdefault(path, [answer])
+    placed = await gateway.place(order_at(venue))
+    assert placed.outcome is Outcome.UNKNOWN
+    assert placed.report is None
+
+
+ODD: dict[str, Any] = {
+    "html": "<html>gateway</html>",
+    "half a json": '{"retCode":0,"result":{"orderId"',
+    "nothing": "",
+    "empty": {},
+    "list": [],
+    "success without a word": {
+        "code": "0",
+        "retCode": 0,
+        "result": {},
+        "error": [],
+        "success": True,
+        "data": [],
+    },
+    "truncated": aiohttp.ClientPayloadError("Response payload is not completed"),
+    "no answer": TimeoutError(),
+    "reset": ConnectionResetError(104, "reset"),
+    "gone": aiohttp.ServerDisconnectedError(),
+    "closed session": RuntimeError("Session is closed"),
+    "bad gateway": (502, "<html>bad gateway</html>"),
+    "unavailable": (503, "<html>Service Unavailable</html>"),
+    "gateway timeout": (504, ""),
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+@pytest.mark.parametrize("venue", VENUES)
+async def test_an_odd_answer_proves_nothing(venue: str, odd: Any) -> None:
+    gateway, wire = await connected(venue)
+    wire.answer("", odd)
+    order = order_at(venue)
+    assert (await gateway.place(order)).outcome is Outcome.UNKNOWN
+    assert len(wire.requests) == 1  # and it is never tried twice
+    assert (await gateway.lookup(order)).found is Found.FAILED
+    if rule_of(venue).cancel is Cancel.STATE:
+        assert (await gateway.cancel(order)).found is Found.FAILED
+
+
+@pytest.mark.parametrize("venue", VENUES)
+async def test_an_order_is_looked_up_by_our_id(venue: str) -> None:
+    row = ROWS[venue]
+    gateway, wire = await connected(venue)
+    for path, answer in row.found.items():
+        wire.answer(path, answer)
+    looked = await gateway.lookup(order_at(venue))
+    assert looked.found is Found.FOUND, looked.error
+    assert looked.report is not None
+    assert (looked.report.client_id, looked.report.venue_order_id) == ("trader-01-1-42", row.venue_id)
+    assert looked.report.signal is Signal.OPENED
+    request = wire.requests[0]
+    assert request.path.endswith(row.lookup)
+    assert {key: request.values.get(key) for key in row.lookup_carries} == row.lookup_carries
+    assert "None" not in request.values.values()  # ccxt writes a missing id as this word
+
+
+@pytest.mark.parametrize("venue", VENUES)
+async def test_absent_is_said_only_after_every_place_was_asked(venue: str) -> None:
+    row = ROWS[venue]
+    gateway, wire = await connected(venue)
+    for path, answer in row.absent.items():
+        wire.answer(path, answer)
+    assert (await gateway.lookup(order_at(venue))).found is Found.ABSENT
+    for path in row.absent:
+        assert wire.sent(path), path
+        gateway, partly = await connected(venue)
+        for other, answer in row.absent.items():
+            partly.answer(other, {} if other == path else answer)
+        assert (await gateway.lookup(order_at(venue))).found is Found.FAILED
+
+
+@pytest.mark.parametrize("venue", VENUES)
+async def test_an_order_is_cancelled_by_our_id(venue: str) -> None:
+    row, rule = ROWS[venue], rule_of(venue)
+    gateway, wire = await connected(venue)
+    wire.answer(row.cancel, row.cancelled)
+    order = order_at(venue)
+    if rule.cancel is Cancel.TAKEN_BY_VENUE_ID:
+        order.venue_order_id = "77"
+    answer = await gateway.cancel(order)
+    [request] = wire.requests
+    assert request.path.endswith(row.cancel)
+    assert {key: request.values.get(key) for key in row.cancel_carries} == row.cancel_carries
+    assert "None" not in request.values.values()
+    if rule.cancel is Cancel.STATE:
+        assert answer.report is not None, answer.error
+        assert (answer.report.client_id, answer.report.signal) == (order.client_id, Signal.CANCELED)
+    else:
+        assert answer.found is Found.TAKEN
+
+
+async def test_coinbase_finds_the_venues_id_before_it_cancels() -> None:
+    row = ROWS["coinbase"]
+    gateway, wire = await connected("coinbase")
+    for path, answer in row.found.items():
+        wire.answer(path, answer)
+    wire.answer(row.cancel, row.cancelled)
+    assert (await gateway.cancel(order_at("coinbase"))).found is Found.TAKEN
+    assert wire.requests[-1].values["order_ids"] == ["77"]
+    for path, answer in row.absent.items():
+        wire.answer(path, answer)
+    assert (await gateway.cancel(order_at("coinbase"))).found is Found.ABSENT
+
+
+@pytest.mark.parametrize(
+    ("venue", "answer"),
+    [
+        ("binance", (400, {"code": -2011, "msg": "Unknown order sent."})),
+        ("binanceusdm", (400, {"code": -2011, "msg": "Unknown order sent."})),
+        ("kraken", {"error": ["EOrder:Unknown order"]}),
+        ("krakenfutures", {"result": "success", "cancelStatus": {"status": "notFound"}}),
+        ("krakenfutures", {"result": "success", "cancelStatus": {"status": "filled"}}),
+        ("bybit", {"retCode": 170213, "retMsg": "Order does not exist."}),
+        ("okx", {"code": "1", "data": [{"sCode": "51400", "sMsg": "does not exist"}]}),
+    ],
+)
+async def test_a_cancel_of_what_is_gone_is_no_cancel(venue: str, answer: Any) -> None:
+    gateway, wire = await connected(venue)
+    wire.answer(ROWS[venue].cancel, answer)
+    assert (await gateway.cancel(order_at(venue))).found is Found.ABSENT
+
+
+@pytest.mark.parametrize("venue", VENUES)
+async def test_open_orders_are_named_and_strangers_stay_strangers(venue: str) -> None:
+    row = ROWS[venue]
+    gateway, wire = await connected(venue)
+    path, answer = row.open_orders
+    wire.answer(path, answer)
+    [report] = await gateway.open_orders()
+    assert (report.client_id, report.venue_order_id) == ("trader-01-1-42", row.venue_id)
+    wire.answer(path, replaced(answer, row, "f" * 32))
+    [stranger] = await gateway.open_orders()
+    assert stranger.client_id == "f" * 32 or stranger.client_id.replace("-", "") == "f" * 32
+
+
+@pytest.mark.parametrize("venue", VENUES)
+async def test_reduce_only_is_promised_only_where_it_can_be(venue: str) -> None:
+    row = ROWS[venue]
+    gateway, wire = await connected(venue)
+    wire.answer(row.create, row.created)
+    placed = await gateway.place(order_at(venue, reduce_only=True))
+    if venue in DERIVATIVES:
+        assert wire.requests[0].values["reduceOnly"] == "true"
+    else:
+        assert placed.outcome is Outcome.NOT_PLACED
+        assert wire.requests == []
+
+
+@pytest.mark.parametrize("venue", VENUES)
+async def test_a_market_order_is_in_base_units_or_refused(venue: str) -> None:
+    row = ROWS[venue]
+    gateway, wire = await connected(venue)
+    wire.answer("", row.created)
+    placed = await gateway.place(order_at(venue, kind=OrderKind.MARKET, price=None))
+    if venue == "coinbase":  # it takes market buys in quote units alone
+        assert placed.outcome is Outcome.NOT_PLACED
+        assert wire.requests == []
+        return
+    values = wire.requests[0].values
+    assert "0.0123" in (values.get(key) for key in ("quantity", "volume", "size", "qty", "sz"))
+    assert values.get("marketUnit", "baseCoin") == "baseCoin"
+    assert values.get("tgtCcy", "base_ccy") == "base_ccy"
+
+
+@pytest.mark.parametrize("venue", VENUES)
+async def test_a_symbol_of_another_kind_is_refused(venue: str) -> None:
+    gateway, _ = await connected(venue)
+    gateway._symbols.append("ETH/EUR")
+    with pytest.raises(VenueError, match=f"symbols: ETH/EUR is not traded at {venue}; correct the settings"):
+        await gateway.connect()
+
+
+async def test_an_order_that_bybit_refused_after_its_ack_is_gone() -> None:
+    gateway, wire = await connected("bybit")
+    order = json.loads(json.dumps(ROWS["bybit"].found["/v5/order/realtime"]))
+    order["result"]["list"][0]["orderStatus"] = "Rejected"
+    wire.answer("/v5/order/realtime", order)
+    looked = await gateway.lookup(order_at("bybit"))
+    assert looked.report is not None
+    assert looked.report.signal is Signal.CANCELED
+    order["result"]["list"][0] |= {"orderStatus": "PartiallyFilledCanceled", "cumExecQty": "0.01"}
+    looked = await gateway.lookup(order_at("bybit"))
+    assert looked.report is not None
+    assert (looked.report.signal, looked.report.filled) == (Signal.CANCELED, Decimal("0.01"))
+
+
+def _event(kind: str, name: str = "order", **more: Any) -> dict[str, Any]:
+    state = {"uid": "77", "clientId": "trader-01-1-42", "quantity": "0.0123", "filled": "0.005"}
+    return {"event": {kind: {name: state, **more}}}
+
+
+@pytest.mark.parametrize(
+    ("events", "signal"),
+    [
+        ([_event("OrderPlaced"), _event("OrderCancelled", reason="cancelled_by_user")], Signal.CANCELED),
+        ([_event("OrderPlaced"), _event("OrderUpdated", "newOrder", reason="full_fill")], Signal.FILLED),
+        ([_event("OrderRejected", reason="post_order_failed")], Signal.REFUSED),
+        ([_event("OrderPlaced")], None),  # neither open nor ended: ask again
+        ([_event("OrderUpdated", "newOrder", reason="partial_fill")], None),
+    ],
+)
+async def test_kraken_futures_tells_an_ended_order_by_its_history(events: list[Any], signal: Any) -> None:
+    gateway, wire = await connected("krakenfutures")
+    wire.answer("/orders/status", {"result": "success", "orders": []})
+    pages = [{"elements": events[:1], "continuationToken": "more"}, {"elements": events[1:]}]
+    wire.answer("/api/history/v2/orders", *pages)
+    looked = await gateway.lookup(order_at("krakenfutures"))
+    if signal is None:
+        assert looked.found is Found.FAILED
+    else:
+        assert looked.report is not None, looked.error
+        assert (looked.report.signal, looked.report.filled) == (signal, Decimal("0.005"))
+    assert [r.values.get("continuation_token") for r in wire.sent("/history/v2/orders")] == [None, "more"]
+
+
+@pytest.mark.parametrize(
+    ("venue", "path", "answer"),
+    [
+        ("krakenfutures", "/fills", {"fills": [{"cliOrdId": "trader-01-1-42"}]}),
+        (
+            "bybit",
+            "/v5/execution/list",
+            {"retCode": 0, "result": {"list": [{"orderLinkId": "trader-01-1-42"}]}},
+        ),
+    ],
+)
+async def test_an_order_with_fills_is_never_absent(venue: str, path: str, answer: Any) -> None:
+    gateway, wire = await connected(venue)
+    for other, body in ROWS[venue].absent.items():
+        wire.answer(other, answer if other == path else body)
+    assert (await gateway.lookup(order_at(venue))).found is Found.FAILED
