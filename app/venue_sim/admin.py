@@ -6,7 +6,7 @@ GET    /health                                       {"status": "ok", ...}
 GET    /record?after=SEQ&limit=N                     JSON lines of the record with a higher `seq`
 GET    /accounts/NAME/orders|fills|balances          what the venue holds of an account
 GET    /faults                                       the faults in force
-POST   /faults                                       set one (fields: faults.Fault); answers {"id": ...}
+POST   /faults                                       set one (fields: fault.py); answers {"id": ...}
 DELETE /faults/ID, DELETE /faults                    end one, end all
 """
 
@@ -20,7 +20,9 @@ from aiohttp import web
 
 from venue_sim import dialect
 from venue_sim.exchange import Exchange
-from venue_sim.faults import Fault, FaultError, Faults
+from venue_sim.fault import Fault
+from venue_sim.fault_reader import FaultError
+from venue_sim.faults import Faults
 from venue_sim.model import Account, money
 from venue_sim.record import Record
 
@@ -102,7 +104,7 @@ class AdminApi:
         return _json({"removed": len(ended)})
 
     def note(self, action: str, fault: Fault) -> None:
-        """Write into the record that a fault was set, ended by time or was removed."""
+        """Write into the record that a fault was set, ended by itself or was removed."""
         self._record.append("fault", {"action": action, "fault": fault.describe(time.monotonic_ns())})
 
 

@@ -6,7 +6,9 @@ kind      fields
 start     version, seed, symbols
 request   request_id, arrival_monotonic_ns, arrival_wall_ns, done_monotonic_ns, peer, transport (rest | ws),
           endpoint, account, params (without apiKey and signature), http_status, code (0: success), fault (id
-          or null), outcome (answered | hang); http_status and code are null when nothing was answered
+          of the last that hit it, or null), outcome (answered, or the kind of the fault that broke the answer:
+          hang | reset | close | truncated | html | bad_json | empty); http_status is null when nothing was
+          answered, code also when no JSON that can be read was
 order     request_id (of the request that caused it, also of another account's; null for a fill by the
           background flow), event (NEW, TRADE, CANCELED, EXPIRED) and the order as it is after the event
 fill      request_id, account, order_id, client_order_id, trade_id, price, quantity, ... maker

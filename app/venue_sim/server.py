@@ -16,6 +16,7 @@ from aiohttp import WSCloseCode, web
 from venue_sim import __version__, market_socket, ws_api
 from venue_sim.admin import AdminApi
 from venue_sim.auth import KeyRing
+from venue_sim.clock import Clock
 from venue_sim.config import Config
 from venue_sim.exchange import Exchange
 from venue_sim.faults import Faults
@@ -68,6 +69,7 @@ class VenueServer:
             self.exchange,
             Limits(limits.weight_per_minute, limits.orders_per_10_seconds, limits.orders_per_day),
             KeyRing(accounts),
+            Clock(self.faults),
             random.Random(f"{config.seed}/{self.record.seq}"),  # noqa: S311
         )
         self._front = Front(venue, self.faults, self.record)
@@ -108,10 +110,11 @@ class VenueServer:
         self.api_port = await self._open("api", api, config.api.host, config.api.port, context)
         admin = web.AppRunner(self._admin.application(), access_log=None, shutdown_timeout=STOP_SECONDS)
         self.admin_port = await self._open("admin", admin, config.admin.host, config.admin.port, None)
-        self._run(self._market_streams.run())
+        clock = self._front.venue.clock
+        self._run(self._market_streams.run(clock))
         self._run(self._keep_house())
         for flow in flows:
-            self._run(flow.run())
+            self._run(flow.run(clock))
 
     async def stop(self) -> None:
         """Close the connections and write the record to its end."""

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from aiohttp import WSMsgType, web
 
-from venue_sim import errors
+from venue_sim import broken_answers, errors
 from venue_sim.auth import ws_payloads
 from venue_sim.endpoints import BY_NAME, Endpoint
 from venue_sim.errors import VenueError
@@ -62,7 +62,8 @@ class WsApiConnection:
             if endpoint is None:
                 raise errors.VenueError(-1020, "This operation is not supported.")
         except VenueError as error:
-            self._put(request_id, Reply(http_status=error.http_status, error=error), None)
+            refusal = Reply(http_status=error.http_status, error=error)
+            self._outbox.put(self._content(request_id, refusal, None))
             return
         call = Call(
             transport="ws",
@@ -77,7 +78,7 @@ class WsApiConnection:
         )
         hits = self._front.hits(call)
         if not hits:
-            self._put(request_id, self._front.serve(call, self._own(call)), call)
+            self._outbox.put(self._content(request_id, self._front.serve(call, self._own(call)), call))
             return
         task = asyncio.create_task(self._serve_with(request_id, call, hits))
         self._waiting.add(task)
@@ -92,8 +93,11 @@ class WsApiConnection:
 
     async def _serve_with(self, request_id: Any, call: Call, hits: list[Any]) -> None:
         reply = await self._front.serve_with(call, hits, self._own(call))
-        if reply.hang is None:
-            self._put(request_id, reply, call)
+        content = self._content(request_id, reply, call)
+        if reply.broken is None:
+            self._outbox.put(content)
+        else:
+            broken_answers.over_websocket(self._request.transport, self._outbox, reply.broken, content)
 
     def _own(self, call: Call) -> Any:
         """What the connection itself must do for a call, None when it is an ordinary one."""
@@ -108,7 +112,7 @@ class WsApiConnection:
                 "authorizedSince": None,
                 "connectedSince": None,
                 "returnRateLimits": True,
-                "serverTime": time.time_ns() // 1_000_000,
+                "serverTime": self._front.venue.clock.now_ms(),
                 "userDataStream": bool(self._subscriptions),
             }
         if name == "session.subscriptions":
@@ -132,9 +136,9 @@ class WsApiConnection:
             self._subscriptions.discard(number)
         return {}
 
-    def _put(self, request_id: Any, reply: Reply, call: Call | None) -> None:
+    def _content(self, request_id: Any, reply: Reply, call: Call | None) -> bytes:
         answer: dict[str, Any] = {"id": request_id, "status": reply.http_status}
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = self._front.venue.clock.now_ms()
         if reply.error is None:
             answer["result"] = reply.body
         else:
@@ -146,7 +150,7 @@ class WsApiConnection:
             places = call.endpoint.places_order and reply.account is not None
             account = reply.account.name if places and reply.account else None
             answer["rateLimits"] = self._front.venue.limits.status(call.peer, account, now_ms)
-        self._outbox.put(orjson.dumps(answer))
+        return orjson.dumps(answer)
 
 
 def _parse(text: str) -> tuple[Any, str, Parameters]:
