@@ -12,9 +12,9 @@ from typing import Any
 from aiohttp import web
 
 from venue_sim import fault as kinds
+from venue_sim.connections import Connection
 from venue_sim.fault import Fault
 from venue_sim.faults import Faults
-from venue_sim.outbox import Outbox
 
 PAGE = "<html><head><title>{status}</title></head><body><center><h1>{status}</h1></center></body></html>"
 _JSON = "application/json;charset=UTF-8"
@@ -56,12 +56,13 @@ async def over_rest(
     return web.Response()  # never arrives: the connection is gone
 
 
-def over_websocket(transport: asyncio.Transport | None, outbox: Outbox, fault: Fault, whole: bytes) -> None:
+def over_websocket(connection: Connection, fault: Fault, whole: bytes) -> None:
     """Answer a request of the WebSocket API as a fault wants it; after a hang the connection goes on."""
+    transport = connection.transport
     if fault.kind == kinds.BAD_JSON:
-        outbox.put(_half(whole))
+        connection.put(_half(whole))
     elif fault.kind == kinds.EMPTY:
-        outbox.put(b"")
+        connection.put(b"")
     elif transport is not None and fault.kind == kinds.RESET:
         reset(transport)
     elif transport is not None and fault.kind in (kinds.CLOSE, kinds.TRUNCATED):

@@ -120,7 +120,11 @@ class Symbol(_Settings):
 
 
 class Config(_Settings):
-    """The whole file. `accounts_file` absent: the credential `accounts` of the systemd unit."""
+    """The whole file. `accounts_file` absent: the credential `accounts` of the systemd unit.
+
+    A WebSocket connection is pinged every `ping_seconds`, ended when a ping has no pong for `pong_seconds`,
+    and ended anyway after its life. The defaults are the spot venue's; its futures ping every three minutes.
+    """
 
     api: Api
     admin: Admin = Admin()
@@ -130,6 +134,9 @@ class Config(_Settings):
     background: Background = Background()
     fees: Fees = Fees()
     limits: RateLimits = RateLimits()
+    connection_life_seconds: float = Field(default=86_400, gt=0)
+    ping_seconds: float = Field(default=20, gt=0)
+    pong_seconds: float = Field(default=60, gt=0)
     symbols: Annotated[list[Symbol], Field(min_length=1)]
 
     @field_validator("symbols")
