@@ -11,6 +11,7 @@ HOST = "venue.lab:8443" and a certificate for api.venue.lab:
         "urls": {"api": {
             "public": f"https://api.{HOST}/api/v3",
             "private": f"https://api.{HOST}/api/v3",
+            "sapi": f"https://api.{HOST}/sapi/v1",
             "ws": {
                 "spot": f"wss://api.{HOST}/ws",
                 "ws-api": {"spot": f"wss://api.{HOST}/ws-api/v3"},

@@ -150,12 +150,13 @@ class Config(_Settings):
 
 
 class AccountEntry(_Settings):
-    """One account of the accounts file."""
+    """One account of the accounts file; `withdrawals`: its API key may withdraw."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     api_key: Annotated[SecretStr, Field(min_length=8, max_length=128)]
     api_secret: Annotated[SecretStr, Field(min_length=8)]
     balances: dict[Asset, Amount] = {}
+    withdrawals: bool = False
 
 
 _ACCOUNTS = TypeAdapter(list[AccountEntry])
@@ -209,6 +210,7 @@ def load_accounts(config: Config, config_path: Path) -> list[Account]:
             api_key=entry.api_key.get_secret_value(),
             api_secret=entry.api_secret.get_secret_value().encode(),
             uid=number,
+            withdrawals=entry.withdrawals,
             balances={asset: Balance(free=amount) for asset, amount in entry.balances.items()},
         )
         for number, entry in enumerate(entries, start=1)

@@ -136,7 +136,7 @@ def bad_key_format() -> VenueError:
 
 
 def rejected_key() -> VenueError:
-    """-2015: a key that the venue does not know."""
+    """-2015: a key that the venue does not know, or that is disabled."""
     return VenueError(-2015, "Invalid API-key, IP, or permissions for action.", 401)
 
 

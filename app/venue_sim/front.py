@@ -136,8 +136,6 @@ class Front:
                     reply.body = without_ids(reply.body)
                 else:
                     reply.broken = fault
-        if reply.account is None:
-            reply.account = self.venue.keys.find(call.api_key)
         self._write(call, request_id, reply, hits)
         return reply
 
@@ -172,6 +170,7 @@ class Front:
         return reply
 
     def _write(self, call: Call, request_id: int, reply: Reply, hits: list[Fault] | None) -> None:
+        account = reply.account or self.venue.keys.find(call.api_key)
         broken = reply.broken.kind if reply.broken else None
         code: int | None = reply.error.code if reply.error else 0
         http_status: int | None = reply.http_status
@@ -193,7 +192,7 @@ class Front:
                 "peer": call.peer,
                 "transport": call.transport,
                 "endpoint": call.endpoint.name,
-                "account": reply.account.name if reply.account else None,
+                "account": account.name if account else None,
                 "params": {name: value for name, value in call.parameters.items() if name not in UNRECORDED},
                 "http_status": http_status,
                 "code": code,

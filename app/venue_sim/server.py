@@ -77,7 +77,7 @@ class VenueServer:
         self._rest = Rest(self._front)
         self._market_streams = MarketStreams(self.exchange)
         self._user_streams = UserStreams()
-        self._admin = AdminApi(self.exchange, self.faults, self.record)
+        self._admin = AdminApi(venue, self._user_streams, self.faults, self.record)
         self._connections = Connections(
             config.connection_life_seconds, config.ping_seconds, config.pong_seconds, self.record
         )
@@ -168,7 +168,7 @@ class VenueServer:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.path
-        if path.startswith("/api/"):
+        if path.startswith(("/api/", "/sapi/")):
             return await self._rest.handle(request)
         if request.headers.get("Upgrade", "").lower() == "websocket":
             if path == "/ws-api/v3":

@@ -61,7 +61,7 @@ class WsApiConnection:
         try:
             request_id, method, parameters = _parse(text)
             endpoint = ENDPOINTS.get(method.removeprefix("v3/"))
-            if endpoint is None:
+            if endpoint is None or endpoint.rest_only:
                 raise errors.VenueError(-1020, "This operation is not supported.")
         except VenueError as error:
             refusal = Reply(http_status=error.http_status, error=error)

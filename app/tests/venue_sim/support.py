@@ -215,6 +215,7 @@ class RunningVenue:
                 "api": {
                     "public": f"{rest}/api/v3",
                     "private": f"{rest}/api/v3",
+                    "sapi": f"{rest}/sapi/v1",
                     "ws": {
                         "spot": f"{stream}/ws",
                         "ws-api": {"spot": f"wss://ws-api.{self.hostname}/ws-api/v3"},
