@@ -8,7 +8,7 @@ GET    /accounts/NAME/orders|fills|balances          what the venue holds of an 
 GET    /faults                                       the faults in force
 PUT    /accounts/NAME/key                            {"enabled": false} disables its API key: every signed
                                                      call is refused, its user streams end; true enables it
-POST   /faults                                       set one (fields: fault.py); answers {"id": ...}
+POST   /faults                                       set one (kinds and fields: fault.py); answers {"id": ...}
 DELETE /faults/ID, DELETE /faults                    end one, end all
 """
 

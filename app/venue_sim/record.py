@@ -23,6 +23,10 @@ stream    fault (id, or null when it is the venue's own doing), stream (user | m
 key       account, enabled: its API key was disabled or enabled
 stop      an orderly stop
 
+It is never rotated. An order that another fills, or is filled by, costs about 2 kB over REST or the WebSocket
+API (request 0.5, order 0.4 for each of its two or three events, fill 0.4, balances 0.1 for each event): a
+million orders are 2 GB (benchmarks/venue_load.py measures it).
+
 Lines are gathered in memory and written every `FLUSH_SECONDS`: an orderly stop loses nothing, a SIGKILL of
 the emulator at most that much. What one request caused is written together or not at all.
 """

@@ -25,7 +25,7 @@ import pytest
 import yaml
 from aiohttp.resolver import ThreadedResolver
 
-from tests.venue_sim.tls import DOMAIN, Certificates
+from benchmarks.certificates import DOMAIN, Certificates
 from venue_sim.config import load_accounts, load_config
 from venue_sim.server import VenueServer
 
