@@ -6,7 +6,9 @@ GET    /health                                       {"status": "ok", ...}
 GET    /record?after=SEQ&limit=N                     JSON lines of the record with a higher `seq`
 GET    /accounts/NAME/orders|fills|balances          what the venue holds of an account
 GET    /faults                                       the faults in force
-POST   /faults                                       set one (fields: faults.Fault); answers {"id": ...}
+PUT    /accounts/NAME/key                            {"enabled": false} disables its API key: every signed
+                                                     call is refused, its user streams end; true enables it
+POST   /faults                                       set one (kinds and fields: fault.py); answers {"id": ...}
 DELETE /faults/ID, DELETE /faults                    end one, end all
 """
 
@@ -19,10 +21,13 @@ import orjson
 from aiohttp import web
 
 from venue_sim import dialect
-from venue_sim.exchange import Exchange
-from venue_sim.faults import Fault, FaultError, Faults
+from venue_sim.fault import Fault
+from venue_sim.fault_reader import FaultError
+from venue_sim.faults import Faults
 from venue_sim.model import Account, money
 from venue_sim.record import Record
+from venue_sim.user_streams import UserStreams
+from venue_sim.venue import Venue
 
 MOST_LINES = 100_000
 
@@ -30,8 +35,10 @@ MOST_LINES = 100_000
 class AdminApi:
     """The admin port's application."""
 
-    def __init__(self, exchange: Exchange, faults: Faults, record: Record) -> None:
-        self._exchange = exchange
+    def __init__(self, venue: Venue, user_streams: UserStreams, faults: Faults, record: Record) -> None:
+        self._exchange = venue.exchange
+        self._clock = venue.clock
+        self._user_streams = user_streams
         self._faults = faults
         self._record = record
         self._started_ns = time.monotonic_ns()
@@ -42,6 +49,7 @@ class AdminApi:
         app.router.add_get("/health", self._health)
         app.router.add_get("/record", self._read_record)
         app.router.add_get("/accounts/{name}/{what:orders|fills|balances}", self._account)
+        app.router.add_put("/accounts/{name}/key", self._set_key)
         app.router.add_get("/faults", self._list_faults)
         app.router.add_post("/faults", self._set_fault)
         app.router.add_delete("/faults", self._clear_faults)
@@ -70,6 +78,27 @@ class AdminApi:
         if account is None:
             return _error(404, f"account {request.match_info['name']!r} is unknown")
         return _json(_READERS[request.match_info["what"]](account))
+
+    async def _set_key(self, request: web.Request) -> web.Response:
+        account = self._exchange.accounts.get(request.match_info["name"])
+        if account is None:
+            return _error(404, f"account {request.match_info['name']!r} is unknown")
+        try:
+            wanted = orjson.loads(await request.read())
+        except orjson.JSONDecodeError as error:
+            return _error(400, f"the body is not JSON: {error}")
+        if not isinstance(wanted, dict) or wanted.keys() != {"enabled"}:
+            return _error(400, 'the body must be {"enabled": true} or {"enabled": false}')
+        enabled = wanted["enabled"]
+        if not isinstance(enabled, bool):
+            return _error(400, "enabled: must be true or false")
+        account.key_enabled = enabled
+        self._record.append("key", {"account": account.name, "enabled": enabled})
+        # A fence counts only once it is written: a restart right after the answer must find it.
+        self._record.flush()
+        if not enabled:
+            self._user_streams.terminate(self._clock.now_ms(), account.name)
+        return _json({"account": account.name, "enabled": enabled})
 
     async def _list_faults(self, _request: web.Request) -> web.Response:
         now = time.monotonic_ns()
@@ -102,7 +131,7 @@ class AdminApi:
         return _json({"removed": len(ended)})
 
     def note(self, action: str, fault: Fault) -> None:
-        """Write into the record that a fault was set, ended by time or was removed."""
+        """Write into the record that a fault was set, ended by itself or was removed."""
         self._record.append("fault", {"action": action, "fault": fault.describe(time.monotonic_ns())})
 
 

@@ -120,7 +120,11 @@ class Symbol(_Settings):
 
 
 class Config(_Settings):
-    """The whole file. `accounts_file` absent: the credential `accounts` of the systemd unit."""
+    """The whole file. `accounts_file` absent: the credential `accounts` of the systemd unit.
+
+    A WebSocket connection is pinged every `ping_seconds`, ended when a ping has no pong for `pong_seconds`,
+    and ended anyway after its life. The defaults are the spot venue's; its futures ping every three minutes.
+    """
 
     api: Api
     admin: Admin = Admin()
@@ -130,6 +134,9 @@ class Config(_Settings):
     background: Background = Background()
     fees: Fees = Fees()
     limits: RateLimits = RateLimits()
+    connection_life_seconds: float = Field(default=86_400, gt=0)
+    ping_seconds: float = Field(default=20, gt=0)
+    pong_seconds: float = Field(default=60, gt=0)
     symbols: Annotated[list[Symbol], Field(min_length=1)]
 
     @field_validator("symbols")
@@ -143,12 +150,13 @@ class Config(_Settings):
 
 
 class AccountEntry(_Settings):
-    """One account of the accounts file."""
+    """One account of the accounts file; `withdrawals`: its API key may withdraw."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     api_key: Annotated[SecretStr, Field(min_length=8, max_length=128)]
     api_secret: Annotated[SecretStr, Field(min_length=8)]
     balances: dict[Asset, Amount] = {}
+    withdrawals: bool = False
 
 
 _ACCOUNTS = TypeAdapter(list[AccountEntry])
@@ -202,6 +210,7 @@ def load_accounts(config: Config, config_path: Path) -> list[Account]:
             api_key=entry.api_key.get_secret_value(),
             api_secret=entry.api_secret.get_secret_value().encode(),
             uid=number,
+            withdrawals=entry.withdrawals,
             balances={asset: Balance(free=amount) for asset, amount in entry.balances.items()},
         )
         for number, entry in enumerate(entries, start=1)

@@ -31,6 +31,7 @@ class Endpoint:
         signed: the handler of a signed request (venue, account, parameters, time in ms -> result).
         public: the handler of any other (venue, parameters, time in ms -> result).
         places_order: counted against the account's order limits.
+        rest_only: not an operation of the WebSocket API; its name is the emulator's own.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Endpoint:
     signed: Run | None = None
     public: PublicRun | None = None
     places_order: bool = False
+    rest_only: bool = False
 
     def weigh(self, parameters: Parameters) -> int:
         """Request weight of one call."""
@@ -210,6 +212,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         "account.status", ("GET", "/api/v3/account"), _names("omitZeroBalances"), 20, signed=trading.account
+    ),
+    Endpoint(
+        "account.apiRestrictions", ("GET", "/sapi/v1/account/apiRestrictions"), _names(), 1,
+        signed=trading.api_restrictions, rest_only=True,
     ),
 )  # fmt: skip
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from decimal import Decimal
 from typing import Protocol
 
 import orjson
 
 from venue_sim import dialect
+from venue_sim.clock import Clock
 from venue_sim.dialect import Json
 from venue_sim.exchange import Exchange, Market, OrderEvent
 from venue_sim.model import Account, Trade, money
@@ -83,11 +83,11 @@ class MarketStreams:
             if not held:
                 del self._subscribers[stream]
 
-    async def run(self) -> None:
+    async def run(self, clock: Clock) -> None:
         """Send what is due, for ever."""
         while True:
             await asyncio.sleep(TICK_SECONDS)
-            self.tick(time.time_ns() // 1_000_000)
+            self.tick(clock.now_ms())
 
     def tick(self, now_ms: int) -> None:
         """Send the timed streams; to be called every `TICK_SECONDS`."""

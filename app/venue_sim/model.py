@@ -131,6 +131,9 @@ class Account:
     api_secret: bytes = field(repr=False)
     uid: int
     is_house: bool = False
+    key_enabled: bool = True
+    withdrawals: bool = False
+    """Whether its API key may withdraw."""
     history: int = 20_000
     balances: dict[str, Balance] = field(default_factory=dict)
     orders: dict[int, Order] = field(default_factory=dict)

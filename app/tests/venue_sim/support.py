@@ -25,7 +25,7 @@ import pytest
 import yaml
 from aiohttp.resolver import ThreadedResolver
 
-from tests.venue_sim.tls import DOMAIN, Certificates
+from benchmarks.certificates import DOMAIN, Certificates
 from venue_sim.config import load_accounts, load_config
 from venue_sim.server import VenueServer
 
@@ -215,6 +215,7 @@ class RunningVenue:
                 "api": {
                     "public": f"{rest}/api/v3",
                     "private": f"{rest}/api/v3",
+                    "sapi": f"{rest}/sapi/v1",
                     "ws": {
                         "spot": f"{stream}/ws",
                         "ws-api": {"spot": f"wss://ws-api.{self.hostname}/ws-api/v3"},
