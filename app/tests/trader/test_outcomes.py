@@ -104,10 +104,12 @@ def test_answers(answer: Any, outcome: Outcome) -> None:
 
 
 def test_codes_are_read_from_body_or_message() -> None:
-    assert venue_code(raised(errors.ExchangeError, body(-2010))) == "-2010"
-    assert venue_code(raised(errors.ExchangeError, "no code")) is None
+    assert venue_code(raised(errors.ExchangeError, body(-2010)), "binance") == "-2010"
+    assert venue_code(raised(errors.ExchangeError, "no code"), "binance") is None
 
 
 def test_only_the_venue_can_say_that_an_order_is_absent() -> None:
-    assert is_absent(raised(errors.OrderNotFound, body(-2013), 400))
-    assert not is_absent(raised(errors.RequestTimeout))
+    assert is_absent(raised(errors.OrderNotFound, body(-2013), 400), "binance")
+    assert not is_absent(raised(errors.RequestTimeout), "binance")
+    assert is_absent(raised(errors.InvalidOrder, '{"error":["EOrder:Unknown order"]}', 200), "kraken")
+    assert not is_absent(raised(errors.InvalidOrder, '{"error":["EOrder:Invalid price"]}', 200), "kraken")
