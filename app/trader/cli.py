@@ -56,14 +56,15 @@ def run(config: Path) -> None:
       trader run --config /etc/trader/trader.yml
     """
     # Only here: the other commands need neither ccxt nor a loop, and should answer at once.
-    import asyncio
     import gc
     import logging
 
     import uvloop
 
     from trader.journal import JournalError
-    from trader.service.credentials import load_credentials
+    from trader.kill_switch import LatchError
+    from trader.service.control import ControlError
+    from trader.service.credentials import NO_KEY, load_credentials
     from trader.service.http import HttpError
     from trader.service.service import Service
     from trader.service.settings import SettingsError, check_files, load_settings
@@ -73,20 +74,20 @@ def run(config: Path) -> None:
     async def live() -> int:
         settings = load_settings(config)
         check_files(settings)
-        credentials = load_credentials()
+        credentials = load_credentials() if settings.mode == "live" else NO_KEY
         release = running_release()
         events = Events(host=settings.host, release=release.id)
-        events.hide(credentials.api_key, credentials.api_secret)
+        events.hide(*credentials.secrets)
         logging.basicConfig(handlers=[LibraryLog(events)], level=logging.WARNING)
         events.emit("starting", sha256=release.sha256, version=release.version, epoch=settings.epoch)
-        service = Service(settings, credentials, release, events)
+        service = Service(settings, credentials, release, events, lambda: load_settings(config))
         # What is loaded by now stays for ever: keep the collector from walking through it between two orders.
         gc.freeze()
         return await service.run()
 
     try:
         code = uvloop.run(live())
-    except (SettingsError, JournalError, HttpError, asyncio.CancelledError) as error:
+    except (SettingsError, JournalError, LatchError, ControlError, HttpError, ValueError) as error:
         raise UserError(str(error)) from error
     sys.stdout.flush()
     sys.exit(code)

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from trader.venue import exchange as exchange_module
-from trader.venue.exchange import VenueAccess, check_options, make_exchange, user_stream_url
+from trader.venue.channels import CHANNELS
+from trader.venue.exchange import VenueAccess, make_exchange
+from trader.venue.option_rules import check_options
 from trader.venue.outcomes import Outcome, judge_error
 from trader.venue.slim_ccxt import errors
 from trader.venue.venues import RULES
@@ -25,7 +27,7 @@ def access(venue: str, hostname: str | None = None) -> VenueAccess:
 def test_nothing_leaves_the_given_host() -> None:
     exchange = make_exchange(ACCESS)
     assert {url.split("/")[2] for url in urls(exchange.urls["api"])} == {"api.venue.lab:8443"}
-    assert user_stream_url(exchange) == "wss://api.venue.lab:8443/ws-api/v3"
+    assert CHANNELS["binance"].carries("wss://api.venue.lab:8443/ws-api/v3")
     assert exchange.cafile == "/etc/trader/ca.pem"
 
 

@@ -6,11 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trader.model.orders import total_changes
-from trader.reconcile.explain import balance_differences
+from trader.reconcile.explain import holding_differences
 
 amounts = st.decimals(min_value=-100, max_value=100, places=4)
 change = st.dictionaries(st.sampled_from(["BTC", "USDT", "BNB"]), amounts, max_size=3)
 BASELINE = {"BTC": Decimal(1_000), "USDT": Decimal(1_000)}
+
+
+def usd(key: str, amount: Decimal) -> Decimal | None:
+    return {"BTC": amount * 60_000, "USDT": amount}.get(key)
 
 
 def balances_after(changes: list[dict[str, Decimal]]) -> dict[str, Decimal]:
@@ -21,19 +25,20 @@ def balances_after(changes: list[dict[str, Decimal]]) -> dict[str, Decimal]:
 @given(st.lists(change, max_size=6), st.integers(min_value=0, max_value=6))
 def test_a_picture_from_between_two_fills_is_explained(fills: list[dict[str, Decimal]], seen: int) -> None:
     venue = balances_after(fills[:seen])
-    assert balance_differences(venue, BASELINE, total_changes(fills), fills) == []
+    assert holding_differences(venue, BASELINE, total_changes(fills), fills, usd) == []
 
 
 @given(st.lists(change, max_size=6), amounts.filter(lambda amount: amount != 0))
 def test_money_that_nothing_explains_is_a_difference(fills: list[dict[str, Decimal]], lost: Decimal) -> None:
     venue = balances_after(fills)
     venue["XRP"] = lost
-    [difference] = balance_differences(venue, BASELINE, total_changes(fills), [])
+    [difference] = holding_differences(venue, BASELINE, total_changes(fills), [], usd)
     assert difference.kind == "balance"
     assert difference.text.startswith("XRP: ")
 
 
 def test_a_fill_from_before_the_question_does_not_explain() -> None:
     fill = {"BTC": Decimal(1)}
-    [difference] = balance_differences(BASELINE, BASELINE, fill, [])
-    assert difference.text == "BTC: 1000 there, 1001 here"
+    [difference] = holding_differences(BASELINE, BASELINE, fill, [], usd)
+    assert difference.text == "BTC: 1000 there, 1001 here (USD 60000.00)"
+    assert difference.usd == 60_000

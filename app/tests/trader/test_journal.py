@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import shutil
 import threading
-import time
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
@@ -170,17 +169,18 @@ async def test_a_start_finds_the_day_the_latch_and_whether_there_was_trade(tmp_p
     await journal.close()
 
 
-async def test_fills_since_a_time_come_once_and_whole(tmp_path: Path) -> None:
+async def test_fills_after_the_days_state_come_once_and_whole(tmp_path: Path) -> None:
     running = Opened(tmp_path)
-    now_ms = time.time_ns() // 1_000_000
-    early, late = make_fill("1", at_ms=now_ms - 5_000), make_fill("2", at_ms=now_ms, realized=Decimal("-0.5"))
-    for fill in (early, late, late, make_fill("3", at_ms=now_ms - 1_000)):
+    before, after = make_fill("1"), make_fill("2", realized=Decimal("-0.5"))
+    running.journal.later(records.fill("trader-01-1-1", before, {}))
+    await running.journal.append(records.day({"day": "2026-01-31"}))
+    for fill in (after, after, make_fill("3")):
         running.journal.later(records.fill("trader-01-1-1", fill, {}))
     await running.journal.close()
     journal = open_journal(tmp_path)
-    assert [fill.trade_id for fill in journal.fills_since(now_ms - 1_000)] == ["2", "3"]
-    assert journal.fills_since(now_ms) == [late]
-    assert len(journal.fills_since(0)) == 3
+    found = journal.snapshot().fills_after_day
+    assert [fill.trade_id for fill in found] == ["2", "3"]
+    assert found[0] == after
     await journal.close()
 
 

@@ -218,12 +218,12 @@ async def test_what_a_former_release_wrote_still_folds(path: Path) -> None:
     del old.body["realized"]
     intent = records.intent(make_order("trader-01-1-2"))
     del intent.body["reduce_only"]
-    write(path, intent, old)
+    write(path, records.day({"day": "2026-01-31"}), intent, old)
     edit(path, "DELETE FROM meta WHERE key = 'folded'")
     assert audit.verify(path).sound
     journal = open_journal(path)
     assert [order.client_id for order in journal.snapshot().orders] == ["trader-01-1-1", "trader-01-1-2"]
-    assert [fill.realized for fill in journal.fills_since(0)] == [Decimal(0)] * 3
+    assert [fill.realized for fill in journal.snapshot().fills_after_day] == [Decimal(0)]
     await journal.close()
 
 

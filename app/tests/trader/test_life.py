@@ -43,7 +43,7 @@ from trader.orders.book import OrderBook
 from trader.orders.gate import Gate
 from trader.orders.manager import OrderManager
 from trader.orders.resolution import Resolver
-from trader.reconcile import Reconciler
+from trader.reconcile import Policy, Reconciler
 from trader.telemetry.events import Events
 from trader.telemetry.metrics import Metrics
 from trader.venue.interface import VenueError
@@ -86,7 +86,18 @@ class Process:
         admission.begin_day(None, [])
         self.resolver = Resolver(self.manager, venue, METRICS, events)
         self.manager.unproven = self.resolver.start
-        self.reconciler = Reconciler(anything, snapshot, venue, self.manager, self.resolver, METRICS, HOST)
+        policy = Policy(HOST, EPOCH)
+        self.reconciler = Reconciler(
+            anything,
+            snapshot,
+            venue,
+            self.manager,
+            self.resolver,
+            admission.valuation,
+            policy,
+            METRICS,
+            events,
+        )
         self.manager.load(snapshot)
         self.tasks: set[asyncio.Task[Any]] = set()
         self.errors: list[BaseException] = []

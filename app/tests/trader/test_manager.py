@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 
-from tests.trader.support import BTC, make_fill, make_order, make_report
+from tests.trader.support import BTC, NO_LIMITS, make_fill, make_order, make_report
 from trader.journal import Journal, Snapshot
 from trader.model.intents import Place
 from trader.model.orders import Order
 from trader.model.transitions import OrderState, Signal
-from trader.model.values import OrderKind, Side
+from trader.model.values import OrderKind, Quote, Side
 from trader.orders import resolution
+from trader.orders.admission import Admission
+from trader.orders.book import OrderBook
 from trader.orders.gate import Gate
 from trader.orders.manager import OrderManager
 from trader.orders.resolution import MARGIN_MS, Resolver, is_proof
@@ -80,7 +82,13 @@ class House:
         self.metrics = Metrics()
         gateway: Any = self.venue
         events = Events()
-        self.manager = OrderManager(self.journal, gateway, self.gate, self.metrics, events)
+        book = OrderBook()
+        admission = Admission(NO_LIMITS, book, self.venue.instruments, self.gate, self.metrics, events)
+        admission.quotes["BTC/USDT"] = Quote(
+            "BTC/USDT", Decimal(60_000), Decimal(60_000), time.monotonic_ns()
+        )
+        admission.begin_day(None, [])
+        self.manager = OrderManager(self.journal, gateway, book, admission, self.gate, self.metrics, events)
         self.resolver = Resolver(self.manager, gateway, self.metrics, events)
         self.manager.unproven = self.resolver.start
 

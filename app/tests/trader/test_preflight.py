@@ -71,6 +71,7 @@ def subject(tmp_path: Path) -> Subject:
     folder = tmp_path / "state"
     folder.mkdir(mode=0o700)
     return Subject(
+        venue_id="binance",
         host="trader-01",
         account="one",
         epoch=1,
@@ -78,6 +79,7 @@ def subject(tmp_path: Path) -> Subject:
         journal=folder / "j.sqlite",
         latch=folder / latch.FILE_NAME,
         longest_sequence=10**10,
+        clock_limit_ms=500,
         checked_by=None,
         owner=os.geteuid(),
         load_credentials=lambda: None,

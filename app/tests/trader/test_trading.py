@@ -66,7 +66,7 @@ def make(strategy: Scripted) -> tuple[Trading, Recorder, Gate]:
     manager: Any = recorder
     gate = Gate(lambda state, reasons: None, "start")
     gate.clear("start")
-    return Trading(strategy, manager, gate, Metrics(), Events()), recorder, gate
+    return Trading(strategy, manager, {}, gate, Metrics(), Events()), recorder, gate
 
 
 async def settled(trading: Trading) -> None:

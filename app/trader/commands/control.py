@@ -69,9 +69,8 @@ def _overview(answer: dict[str, Any], now_ns: int) -> list[tuple[str, Any]]:
         *((f"position {symbol}", quantity) for symbol, quantity in answer["positions"].items()),
         ("pnl", pnl and _pnl(pnl)),
     ]
-    for entry in answer.get("budget", ()):
-        used = f"{entry['used']} of {entry['limit']} in {entry['window_seconds']:g} s"
-        fields.append((f"budget {entry['name']}", used))
+    if (budget := answer.get("budget")) is not None:
+        fields.append(("rate budget", _budget(budget)))
     return fields
 
 
@@ -90,8 +89,14 @@ def _latch(latch: dict[str, Any] | None) -> str | None:
 
 
 def _pnl(pnl: dict[str, Any]) -> str:
-    parts = f"realized {pnl['realized']}, unrealized {pnl['unrealized']}"
-    return f"{pnl['total']} on {pnl['day']} ({parts}; trips at {pnl['limit']})"
+    value = "not known" if pnl["usd"] is None else f"{pnl['usd']} USD"
+    return f"{value} on {pnl['day']} (trips at {pnl['limit_usd']} USD)"
+
+
+def _budget(budget: dict[str, Any]) -> str:
+    text = f"{budget['used_weight']} of {budget['limit']} used, {budget['waiting']} waiting"
+    blocked = budget["blocked_seconds"]
+    return f"{text}; the venue wants nothing for {blocked:g} s" if blocked else text
 
 
 def _ago(at_ns: int, now_ns: int, suffix: str = "") -> str | None:

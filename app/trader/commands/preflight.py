@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,11 +65,12 @@ async def _findings(config: Path) -> "list[tuple[str, Finding]]":
 
 def _subject(settings: "Settings") -> "Subject":
     from trader.kill_switch.latch import FILE_NAME
-    from trader.preflight import PreflightSettings, Subject
+    from trader.preflight import Subject
     from trader.service.credentials import load_credentials
     from trader.service.settings import LAST_SEQUENCE
 
     return Subject(
+        venue_id=settings.venue.id,
         host=settings.host,
         account=settings.account,
         epoch=settings.epoch,
@@ -76,31 +78,27 @@ def _subject(settings: "Settings") -> "Subject":
         journal=settings.journal.path,
         latch=settings.journal.path.with_name(FILE_NAME),
         longest_sequence=LAST_SEQUENCE,
-        checked_by=getattr(settings.venue, "withdrawal_checked_by", None),
+        clock_limit_ms=settings.clock.limit_ms,
+        checked_by=settings.venue.withdrawal_checked_by or None,
         owner=os.geteuid() or None,  # root looks at the service user's folder, not at its own
         load_credentials=load_credentials,
-        bounds=getattr(settings, "preflight", PreflightSettings()),
+        bounds=settings.preflight,
     )
 
 
 def _venue(settings: "Settings") -> Any:
     """With our key where there is one; without, what is public can still be asked."""
-    from trader.service.credentials import Credentials, load_credentials
+    from trader.service.credentials import NO_KEY, load_credentials
     from trader.service.settings import SettingsError
-    from trader.venue.exchange import VenueAccess
+    from trader.service.stack import access
+    from trader.telemetry.events import Events
+    from trader.telemetry.metrics import Metrics
     from trader.venue.gateway import Gateway
 
     try:
         credentials = load_credentials()
     except SettingsError:  # the check of that name tells it
-        credentials = Credentials("", "")
-    access = VenueAccess(
-        id=settings.venue.id,
-        hostname=settings.venue.hostname,
-        ca_file=settings.venue.ca_file,
-        recv_window_ms=settings.venue.recv_window_ms,
-        timeout_ms=settings.venue.timeout_ms,
-        api_key=credentials.api_key,
-        api_secret=credentials.api_secret,
-    )
-    return Gateway(access, list(settings.symbols))
+        credentials = NO_KEY
+    # Nothing of the service's is touched: no order connection, no file of addresses.
+    quiet = replace(access(settings, credentials), order_entry=False, state_folder=None)
+    return Gateway(quiet, list(settings.symbols), Metrics(), Events(sys.stderr))

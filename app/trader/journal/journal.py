@@ -21,7 +21,6 @@ from trader.model.orders import Order
 from trader.model.transitions import FINAL, OrderState
 from trader.model.values import Fill, OrderKind, Side
 
-LEARNT_EARLIER_MS = 600_000
 RESERVE = 1_000  # sequence numbers made durable at once; a crash skips what is left of them
 
 
@@ -31,6 +30,7 @@ class Snapshot:
 
     Args:
         day: the body of the last DAY event.
+        fills_after_day: what was booked after it, in the journal's order; empty without one.
         latch: state, by and reason of the last LATCH event.
         traded: whether there was ever an intent.
     """
@@ -41,6 +41,7 @@ class Snapshot:
     positions: dict[str, Decimal] = field(default_factory=dict)
     cursors: dict[str, str] = field(default_factory=dict)
     day: dict[str, Any] | None = None
+    fills_after_day: list[Fill] = field(default_factory=list)
     latch: dict[str, str] | None = None
     traded: bool = False
 
@@ -167,29 +168,24 @@ class Journal:
                 s: Decimal(q) for s, q in storage.query(connection, "SELECT symbol, quantity FROM positions")
             },
             cursors=dict(storage.query(connection, "SELECT symbol, trade_id FROM cursors")),
-            day=_json(read_meta(connection, Kind.DAY)),
+            day=(day := _json(read_meta(connection, Kind.DAY))),
+            fills_after_day=[] if day is None else self._fills_after_day(),
             latch=_json(read_meta(connection, Kind.LATCH)),
             traded=bool(storage.query(connection, "SELECT 1 FROM orders LIMIT 1")),
         )
 
-    def fills_since(self, at_ms: int) -> list[Fill]:
-        """Fills that the venue made at or after a time (UTC), each once, in the order in which we learnt of
-        them. For the start, as `snapshot`.
-
-        Reads backwards to `LEARNT_EARLIER_MS` before that time: no trade is known before it is made, but the
-        two clocks differ.
-        """
+    def _fills_after_day(self) -> list[Fill]:
+        """Fills that were booked after the last DAY event, each once, in the journal's order."""
         found: dict[tuple[str, str, str], Fill] = {}
-        sql = "SELECT at_ns, kind, body FROM events ORDER BY seq DESC"
-        for at_ns, kind, body in self._connection.execute(sql):
-            if at_ns < (at_ms - LEARNT_EARLIER_MS) * 1_000_000:
+        sql = "SELECT kind, body FROM events ORDER BY seq DESC"
+        for kind, body in self._connection.execute(sql):
+            if kind == Kind.DAY:
                 break
             if kind == Kind.FILL:
                 content = orjson.loads(body)
                 fill = records.trade(content)
-                if fill.at_ms >= at_ms:
-                    found.pop(key := (fill.symbol, fill.trade_id, content["client_id"]), None)
-                    found[key] = fill  # the earlier of two that are the same comes later here
+                found.pop(key := (fill.symbol, fill.trade_id, content["client_id"]), None)
+                found[key] = fill  # the earlier of two that are the same comes later here
         return list(found.values())[::-1]
 
     async def close(self) -> None:

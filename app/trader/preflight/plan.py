@@ -5,30 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from trader.model.identifiers import MAX_LENGTH, client_id
 from trader.preflight import host, venue
+from trader.preflight.bounds import PreflightSettings
 from trader.preflight.checks import Check, Finding, blocking, fail, ok
 from trader.preflight.venue import AskedVenue
-
-
-class PreflightSettings(BaseModel):
-    """Bounds of `trader preflight`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    max_clock_offset_ms: float = Field(
-        default=500,
-        gt=0,
-        description="Largest difference between the venue's clock and ours, in milliseconds.",
-    )
-    min_free_mb: int = Field(
-        default=1_000, ge=0, description="Free space on the journal's disk that is wanted, in megabytes."
-    )
-    min_free_days: float = Field(
-        default=14, ge=0, description="For how many days the free space must last at last week's growth."
-    )
+from trader.venue.venues import ids_fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +18,14 @@ class Subject:
 
     Args:
         longest_sequence: client ids must fit until this order.
+        clock_limit_ms: largest difference between the venue's clock and ours.
         checked_by: who looked up at the venue that the key cannot withdraw; None = nobody.
         owner: user id that the state folder should belong to; None = any but root.
         load_credentials: reads them; raises with one line that never quotes them.
         limits_problems: what is wrong with the risk limits; empty = nothing.
     """
 
+    venue_id: str
     host: str
     account: str
     epoch: int
@@ -50,6 +33,7 @@ class Subject:
     journal: Path
     latch: Path
     longest_sequence: int
+    clock_limit_ms: float
     checked_by: str | None
     owner: int | None
     load_credentials: Callable[[], object]
@@ -76,17 +60,16 @@ def plan(subject: Subject, asked: AskedVenue) -> list[Check]:
         blocking("risk limits", lambda: host.limits(subject.limits_problems())),
         blocking("credentials", lambda: _credentials(subject.load_credentials)),
         Check("venue", lambda: venue.symbols(asked, subject.symbols), timeout_seconds=30),
-        Check("venue clock", lambda: venue.clock_offset(asked, bounds.max_clock_offset_ms), 15),
+        Check("venue clock", lambda: venue.clock_offset(asked, subject.clock_limit_ms), 15),
         Check("key permissions", lambda: venue.key_permissions(asked, subject.checked_by), 15),
     ]
 
 
 def _client_ids(subject: Subject) -> Finding:
-    try:
-        longest = client_id(subject.host, subject.epoch, subject.longest_sequence)
-    except ValueError as error:
-        return fail(str(error), "give the host a shorter name")
-    return ok(f"{len(longest)} of {MAX_LENGTH} characters at most")
+    wrong = ids_fit(subject.venue_id, subject.host, subject.epoch, subject.longest_sequence)
+    if wrong is not None:
+        return fail(wrong, "give the host a shorter name")
+    return ok(f"fit at {subject.venue_id} until order {subject.longest_sequence}")
 
 
 def _credentials(load: Callable[[], object]) -> Finding:

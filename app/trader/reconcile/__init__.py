@@ -1,6 +1,6 @@
 """Compares journal and venue, and explains every difference or says that it cannot."""
 
 from trader.reconcile.explain import Difference
-from trader.reconcile.reconciler import Reconciler, Report
+from trader.reconcile.reconciler import Policy, Reconciler, Report
 
-__all__ = ["Difference", "Reconciler", "Report"]
+__all__ = ["Difference", "Policy", "Reconciler", "Report"]

@@ -185,7 +185,8 @@ class Reconciler:
         name, policy = f"{report.client_id} ({report.venue_order_id})", self._policy
         parsed = parse_client_id(report.client_id)
         if parsed is None or parsed.host != policy.host:
-            found, cancel = Difference("foreign_order", f"{name}: not an order of ours"), policy.cancel_foreign
+            found = Difference("foreign_order", f"{name}: not an order of ours")
+            cancel = policy.cancel_foreign
         elif parsed.epoch < policy.epoch:
             text = f"{name}: of epoch {parsed.epoch}, no intent in the journal"
             found, cancel = Difference("old_epoch_order", text), policy.cancel_old_epoch

@@ -13,14 +13,27 @@ VARIABLE = "CREDENTIALS_DIRECTORY"
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The venue's key. Not shown by repr."""
+    """The venue's key. Not shown by repr.
+
+    Args:
+        passphrase: third part of the key; "" at venues without one.
+    """
 
     api_key: str = field(repr=False)
     api_secret: str = field(repr=False)
+    passphrase: str = field(repr=False, default="")
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no line may ever show."""
+        return tuple(text for text in (self.api_key, self.api_secret, self.passphrase) if text)
+
+
+NO_KEY = Credentials("", "")  # of the modes that send nothing
 
 
 def load_credentials(environment: Mapping[str, str] = os.environ) -> Credentials:
-    """Read `$CREDENTIALS_DIRECTORY/venue`, JSON with api_key and api_secret.
+    """Read `$CREDENTIALS_DIRECTORY/venue`, JSON with api_key, api_secret and, at some venues, passphrase.
 
     Raises:
         SettingsError: absent or malformed; the message never quotes the file.
@@ -43,4 +56,7 @@ def load_credentials(environment: Mapping[str, str] = os.environ) -> Credentials
         not isinstance(content.get(k), str) or not content[k] for k in keys
     ):
         raise SettingsError(f"{path}: api_key and api_secret must be there, as text")
-    return Credentials(content["api_key"], content["api_secret"])
+    passphrase = content.get("passphrase", "")
+    if not isinstance(passphrase, str):
+        raise SettingsError(f"{path}: passphrase must be text")
+    return Credentials(content["api_key"], content["api_secret"], passphrase)

@@ -49,6 +49,7 @@ class Day:
     def _reached(self, level: LossLevel) -> None:
         pnl, limit = self._admission.pnl_usd(), self._admission.limits.max_daily_loss_usd
         text = f"P&L of the day {pnl:.2f} USD, limit -{limit} USD"
-        self._events.emit("daily_loss", "error" if level is LossLevel.TRIP else "warning", level=level, message=text)
+        severity = "error" if level is LossLevel.TRIP else "warning"
+        self._events.emit("daily_loss", severity, reached=level, message=text)
         if level is LossLevel.TRIP:
             self._kill_switch.trip("trader", text, "pnl")

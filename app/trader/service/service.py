@@ -2,89 +2,73 @@
 
 import asyncio
 import contextlib
+import math
 import signal
 import time
+from collections.abc import Callable
 from typing import Any
 
 from trader import strategy
-from trader.journal import Journal, JournalError
-from trader.model.values import TradingState
-from trader.orders.gate import Gate
-from trader.orders.manager import OrderManager
-from trader.orders.resolution import Resolver
-from trader.reconcile import Reconciler
+from trader.journal import JournalError
+from trader.service.clock_guard import ClockGuard
+from trader.service.control import ControlServer
 from trader.service.credentials import Credentials
+from trader.service.day import Day
+from trader.service.desk import Desk
 from trader.service.drain import Drain
 from trader.service.heart import Heart
 from trader.service.http import HealthServer
 from trader.service.notify import Notifier
+from trader.service.reloader import Reloader
 from trader.service.settings import Settings
+from trader.service.stack import build
+from trader.service.state_teller import StateTeller
 from trader.service.trading import Trading
 from trader.service.venue_link import VenueLink
 from trader.telemetry.events import Events
 from trader.telemetry.metrics import Metrics
 from trader.telemetry.release import Release
-from trader.venue.exchange import VenueAccess
-from trader.venue.gateway import Gateway
 
 
 class Service:
-    """Wires the parts; `run` is the whole life."""
+    """Wires the parts; `run` is the whole life.
+
+    Args:
+        reload: reads the settings again; raises SettingsError when they are wrong.
+    """
 
     def __init__(
-        self, settings: Settings, credentials: Credentials, release: Release, events: Events
+        self,
+        settings: Settings,
+        credentials: Credentials,
+        release: Release,
+        events: Events,
+        reload: Callable[[], Settings],
     ) -> None:
         self._settings = settings
         self._release = release
         self._events = events
-        self._started_ns = time.time_ns()
         self._stopping = asyncio.Event()
-        self._trading_since_ns = 0
-        self._started_trading = False
         self._notifier = Notifier()
         self._metrics = Metrics()
-        self._gate = Gate(self._gate_changed, "not reconciled yet")
-        self._journal = Journal.open(
-            settings.journal.path, settings.host, settings.account, settings.epoch, release.id
-        )
-        snapshot = self._journal.snapshot()
-        self._gateway = Gateway(_access(settings, credentials), list(settings.symbols))
-        self._manager = OrderManager(self._journal, self._gateway, self._gate, self._metrics, events)
-        self._resolver = Resolver(self._manager, self._gateway, self._metrics, events)
-        self._manager.unproven = self._resolver.start
-        self._reconciler = Reconciler(
-            self._journal,
-            snapshot,
-            self._gateway,
-            self._manager,
-            self._resolver,
-            self._metrics,
-            settings.host,
-        )
+        self._state = StateTeller(self._notifier, events)
+        stack = build(settings, credentials, release.id, self._metrics, events, self._state.changed)
+        self._stack = stack
         loaded = strategy.load(settings.strategy.name, settings.strategy.parameters, list(settings.symbols))
-        self._trading = Trading(loaded, self._manager, self._gate, self._metrics, events)
-        self._manager.filled = self._trading.on_fill
-        self._link = VenueLink(
-            settings,
-            self._gateway,
-            self._manager,
-            self._reconciler,
-            self._gate,
-            self._trading,
-            self._notifier,
-            self._metrics,
-            events,
+        self._trading = Trading(
+            loaded, stack.manager, stack.admission.quotes, stack.gate, self._metrics, events
         )
+        stack.manager.filled = self._trading.on_fill
+        self._link = VenueLink(stack, self._trading, self._notifier)
         self._drain = Drain(
-            settings.drain,
-            self._trading,
-            self._manager,
-            self._reconciler,
-            self._gateway,
-            events,
+            settings.drain, self._trading, stack.manager, stack.reconciler, stack.venue, events
         )
-        self._snapshot = snapshot
-        self._health = HealthServer(self._metrics, self.health, self._not_ready)
+        self._clock = ClockGuard(settings.clock, stack.venue, stack.gate, self._metrics, events)
+        self._day = Day(stack.admission, stack.journal, stack.kill_switch, events)
+        self._reloader = Reloader(settings, reload, stack.admission, stack.gate, events)
+        self._desk = Desk(stack, self._link, self._clock, self._reloader, self.health)
+        self._control = ControlServer(settings.control.socket, self._desk.handlers(), events)
+        self._health = HealthServer(self._metrics, self.health, lambda: stack.gate.reasons)
 
     async def run(self) -> int:
         """Live until a signal.
@@ -93,28 +77,34 @@ class Service:
             The exit code: 0 = drained and closed, 1 = something was left behind, and said so.
 
         Raises:
-            HttpError: the health address cannot be served.
+            HttpError, ControlError: the health address or the control socket cannot be served.
         """
+        stack = self._stack
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reloader.on_signal)
         port = await self._health.start(self._settings.http.host, self._settings.http.port)
         self._events.emit("listening", host=self._settings.http.host, port=port)
-        self._journal.start(self._committed, self._journal_failed)
-        self._manager.load(self._snapshot)
+        stack.journal.start(self._committed, self._journal_failed)
+        stack.kill_switch.begin(stack.snapshot)
+        stack.manager.load(stack.snapshot)
         self._metrics.release(self._release)
-        self._metrics.set("trader_process_start_timestamp_seconds", self._started_ns / 1e9)
+        self._metrics.set("trader_process_start_timestamp_seconds", self._state.started_ns / 1e9)
         self._metrics.refresh_with(self._refresh)
+        await self._control.start()
         heart = Heart(self._notifier, self._metrics, self._stalled)
         beat = asyncio.create_task(heart.run(), name="heart")
-        life = asyncio.create_task(self._link.run(), name="venue link")
-        ticker = asyncio.create_task(self._trading.run(), name="strategy timer")
-        stopped = asyncio.create_task(self._stopping.wait(), name="stop signal")
-        await asyncio.wait({beat, life, ticker, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        problems = [
-            f"{task.get_name()} ended: {task.exception()!r}" for task in (beat, life, ticker) if task.done()
+        work = [
+            asyncio.create_task(self._link.run(), name="venue link"),
+            asyncio.create_task(self._trading.run(), name="strategy timer"),
+            asyncio.create_task(self._clock.run(), name="clock guard"),
+            asyncio.create_task(self._day.run(), name="day"),
         ]
-        problems += await self._stop(life, ticker)
+        stopped = asyncio.create_task(self._stopping.wait(), name="stop signal")
+        await asyncio.wait({beat, stopped, *work}, return_when=asyncio.FIRST_COMPLETED)
+        problems = [f"{task.get_name()} ended: {task.exception()!r}" for task in (beat, *work) if task.done()]
+        problems += await self._stop(*work)
         beat.cancel()
         stopped.cancel()
         for problem in problems:
@@ -124,20 +114,21 @@ class Service:
 
     async def _stop(self, *tasks: "asyncio.Task[None]") -> list[str]:
         self._notifier.send(STOPPING=1, STATUS="draining")
-        self._gate.halt("drain", "the service is stopping")
+        self._stack.gate.halt("drain", "the service is stopping")
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         problems = await self._drain.run()
         await self._trading.stop()
         await self._link.stop()
-        await self._resolver.stop()
+        await self._stack.resolver.stop()
+        await self._control.stop()
         with contextlib.suppress(
             Exception
         ):  # connections that do not close well are no reason to fail a drain
-            await self._gateway.close()
+            await self._stack.gateway.close()
         try:
-            await self._journal.close()
+            await self._stack.journal.close()
         except JournalError as error:
             problems.append(str(error))
         await self._health.stop()
@@ -147,38 +138,39 @@ class Service:
 
     def health(self) -> dict[str, Any]:
         """The body of /healthz."""
-        book = self._manager.book
+        stack, book = self._stack, self._stack.manager.book
         return {
             "release": self._release.id,
             "sha256": self._release.sha256,
             "version": self._release.version,
-            "state": self._gate.state.name.lower(),
-            "reasons": self._gate.reasons,
+            "state": stack.gate.state.name.lower(),
+            "reasons": stack.gate.reasons,
+            "mode": self._settings.mode,
             "host": self._settings.host,
             "account": self._settings.account,
             "epoch": self._settings.epoch,
-            "started_at_ns": self._started_ns,
-            "trading_since_ns": self._trading_since_ns,
-            "last_order_at_ns": self._manager.last_acknowledged_ns,
-            "last_reconciled_at_ns": self._reconciler.last_success_ns,
+            "started_at_ns": self._state.started_ns,
+            "trading_since_ns": self._state.trading_since_ns,
+            "last_order_at_ns": stack.manager.last_acknowledged_ns,
+            "last_reconciled_at_ns": stack.reconciler.last_success_ns,
             "open_orders": len(book.working()),
             "in_flight_orders": len(book.in_flight()),
             "unknown_orders": len(book.unknown()),
             "positions": {symbol: str(quantity) for symbol, quantity in book.positions.items()},
         }
 
-    def _not_ready(self) -> dict[str, str]:
-        return self._gate.reasons
-
     def _refresh(self) -> None:
-        book, metrics = self._manager.book, self._metrics
+        stack, metrics = self._stack, self._metrics
+        book = stack.manager.book
         unknown = book.unknown()
         oldest_ns = min((order.unknown_since_ns for order in unknown), default=0)
-        metrics.set("trader_trading_state", self._gate.state)
+        metrics.set("trader_trading_state", stack.gate.state)
         metrics.set("trader_open_orders", len(book.working()))
         metrics.set("trader_unknown_orders", len(unknown))
         metrics.set("trader_unknown_oldest_age_seconds", (time.time_ns() - oldest_ns) / 1e9 if unknown else 0)
-        metrics.set("trader_last_order_timestamp_seconds", self._manager.last_acknowledged_ns / 1e9)
+        metrics.set("trader_last_order_timestamp_seconds", stack.manager.last_acknowledged_ns / 1e9)
+        pnl = stack.admission.pnl_usd()
+        metrics.set("trader_daily_pnl_usd", math.nan if pnl is None else float(pnl))
         for stream, age in self._link.stream_ages().items():
             metrics.set("trader_stream_age_seconds", age, stream=stream)
 
@@ -186,20 +178,9 @@ class Service:
         stalled = []
         if time.monotonic() - self._trading.beat > limit_seconds:
             stalled.append("strategy timer")
-        if self._journal.busy_seconds > limit_seconds:
+        if self._stack.journal.busy_seconds > limit_seconds:
             stalled.append("journal")
         return stalled
-
-    def _gate_changed(self, state: TradingState, reasons: dict[str, str]) -> None:
-        text = "trading" if state is TradingState.ACTIVE else "halted: " + "; ".join(reasons.values())
-        self._notifier.send(STATUS=text)
-        if state is TradingState.ACTIVE:
-            self._events.emit("trading_resumed" if self._started_trading else "trading_started")
-            self._started_trading = True
-            self._trading_since_ns = time.time_ns()
-        else:
-            self._trading_since_ns = 0
-            self._events.emit("trading_halted", reasons=reasons)
 
     # -- the journal's callbacks
 
@@ -213,19 +194,7 @@ class Service:
         self._metrics.set("trader_journal_failed", 1)
         self._metrics.count("trader_errors_total", **{"class": "journal"})
         self._events.error("journal_failed", error)
-        self._gate.halt("journal", str(error))
+        self._stack.gate.halt("journal", str(error))
 
     def _journal_is_down(self) -> bool:
-        return "journal" in self._gate.reasons
-
-
-def _access(settings: Settings, credentials: Credentials) -> VenueAccess:
-    return VenueAccess(
-        id=settings.venue.id,
-        hostname=settings.venue.hostname,
-        ca_file=settings.venue.ca_file,
-        recv_window_ms=settings.venue.recv_window_ms,
-        timeout_ms=settings.venue.timeout_ms,
-        api_key=credentials.api_key,
-        api_secret=credentials.api_secret,
-    )
+        return "journal" in self._stack.gate.reasons

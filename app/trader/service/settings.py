@@ -8,10 +8,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from trader import strategy
-from trader.model.identifiers import HOST_PATTERN, MAX_LENGTH, client_id
+from trader.model.identifiers import HOST_PATTERN
+from trader.preflight.bounds import PreflightSettings
 from trader.risk import Limits
 from trader.service.control import ControlSettings
-from trader.venue.client_ids import RULES
+from trader.venue.option_rules import check_options
+from trader.venue.venues import ids_fit, rule_of
 
 LAST_SEQUENCE = 10**10  # more orders than any host will send: ids must fit until then
 
@@ -40,20 +42,21 @@ class VenueSettings(_Strict):
         default=5_000,
         ge=100,
         le=10_000,
-        description="How long the venue may take a request after it was made, in milliseconds. Short, because a"
-        " lost order is known to be absent only after it.",
+        description="How long the venue may take a request after it was made, in milliseconds. Short, because"
+        " a lost order is known to be absent only after it.",
     )
     timeout_ms: int = Field(
         default=5_000, ge=100, le=30_000, description="Longest wait for one answer, in milliseconds."
     )
     order_entry: Literal["websocket", "rest"] = Field(
         default="websocket",
-        description="How orders are sent where the venue takes both; REST stands in while the connection is down.",
+        description="How orders are sent where the venue takes both; REST stands in while the connection is"
+        " down.",
     )
     withdrawal_checked_by: str = Field(
         default="",
-        description="Who has seen at the venue, and when, that the key cannot withdraw; only for venues whose API"
-        " cannot tell.",
+        description="Who has seen at the venue, and when, that the key cannot withdraw; only for venues whose"
+        " API cannot tell.",
     )
     ccxt_options: dict[str, Any] = Field(
         default_factory=dict,
@@ -63,16 +66,14 @@ class VenueSettings(_Strict):
     @field_validator("id")
     @classmethod
     def _covered(cls, value: str) -> str:
-        if value not in RULES:
-            raise ValueError(f"{value!r} is not covered; covered: {', '.join(sorted(RULES))}")
+        rule_of(value)
         return value
 
     @field_validator("ccxt_options")
     @classmethod
     def _harmless(cls, value: dict[str, Any]) -> dict[str, Any]:
-        # A retry inside ccxt can place an order twice.
-        if value.get("maxRetriesOnFailure", 0) != 0:
-            raise ValueError("maxRetriesOnFailure must be 0: a request that is repeated may be an order twice")
+        if wrong := check_options(value):
+            raise ValueError(wrong)
         return value
 
 
@@ -128,7 +129,8 @@ class ReconcileSettings(_Strict):
     )
     old_epoch_orders: Literal["report", "cancel"] = Field(
         default="report",
-        description="What is done with open orders of this host's earlier epochs that the journal does not know.",
+        description="What is done with open orders of this host's earlier epochs that the journal does not"
+        " know.",
     )
 
 
@@ -176,13 +178,13 @@ class Settings(_Strict):
 
     mode: Literal["live", "paper", "shadow"] = Field(
         default="live",
-        description="live = orders go to the venue. paper, shadow = live data, simulated fills, and nothing is"
-        " sent; needs no key.",
+        description="live = orders go to the venue. paper, shadow = live data, simulated fills, and nothing"
+        " is sent; needs no key.",
     )
     trading_state: Literal["active", "reduce_only", "halted"] = Field(
         default="active",
-        description="What the desk allows: halted stops new orders and cancels what rests, reduce_only lets only"
-        " orders through that bring a position nearer to zero. Reloaded on SIGHUP.",
+        description="What the desk allows: halted stops new orders and cancels what rests, reduce_only lets"
+        " only orders through that bring a position nearer to zero. Reloaded on SIGHUP.",
     )
     host: str = Field(
         pattern=f"^{HOST_PATTERN}$", description="This host's name, part of every client order id."
@@ -195,7 +197,7 @@ class Settings(_Strict):
     symbols: list[Symbol] = Field(min_length=1, description="What is traded, in ccxt's form.")
     mark_symbols: list[Symbol] = Field(
         default_factory=list,
-        description="Further symbols whose quotes only value holdings in USD, for example of the fee's asset.",
+        description="Further symbols whose quotes only value holdings in USD, for example the fee's asset.",
     )
     journal: JournalSettings
     latch: LatchSettings = LatchSettings()
@@ -207,6 +209,7 @@ class Settings(_Strict):
     reconcile: ReconcileSettings = ReconcileSettings()
     streams: StreamSettings = StreamSettings()
     clock: ClockSettings = ClockSettings()
+    preflight: PreflightSettings = PreflightSettings()
     paper: PaperSettings = PaperSettings()
 
     @field_validator("symbols", "mark_symbols")
@@ -218,10 +221,8 @@ class Settings(_Strict):
 
     @model_validator(mode="after")
     def _ids_fit(self) -> "Settings":
-        try:
-            client_id(self.host, self.epoch, LAST_SEQUENCE)
-        except ValueError as error:
-            raise ValueError(f"host: too long for client order ids of {MAX_LENGTH} characters") from error
+        if wrong := ids_fit(self.venue.id, self.host, self.epoch, LAST_SEQUENCE):
+            raise ValueError(wrong)
         return self
 
 

@@ -3,14 +3,14 @@
 import asyncio
 import random
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from trader.model.intents import Cancel, Intent, Place
 from trader.model.orders import ZERO, Order
 from trader.model.transitions import OrderState
-from trader.model.values import Fill, Instrument, Quote
+from trader.model.values import Fill, Instrument, Quote, TradingState
 from trader.orders.gate import Gate
 from trader.orders.manager import OrderManager
 from trader.strategy import Strategy
@@ -22,14 +22,20 @@ class Trading:
     """One strategy on one account. It is also the `View` that the strategy looks through."""
 
     def __init__(
-        self, strategy: Strategy, manager: OrderManager, gate: Gate, metrics: Metrics, events: Events
+        self,
+        strategy: Strategy,
+        manager: OrderManager,
+        quotes: Mapping[str, Quote],
+        gate: Gate,
+        metrics: Metrics,
+        events: Events,
     ) -> None:
         self._strategy = strategy
         self._manager = manager
+        self._quotes = quotes
         self._gate = gate
         self._metrics = metrics
         self._events = events
-        self._quotes: dict[str, Quote] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._traded = False
         self.beat = time.monotonic()
@@ -51,8 +57,7 @@ class Trading:
     # -- what happens
 
     def on_quote(self, quote: Quote) -> None:
-        """Take a new quote."""
-        self._quotes[quote.symbol] = quote
+        """Decide by a new quote, which is among `quotes` already."""
         self._decide(lambda: self._strategy.on_book(self, quote))
 
     def on_fill(self, fill: Fill) -> None:
@@ -68,17 +73,19 @@ class Trading:
             # A late beat is not made up for: a burst of orders after a stall would be worse than the gap.
             # Hosts that one playbook started together would otherwise act at the same instant for ever.
             due = max(due + interval * random.uniform(0.8, 1.2), self.beat)  # noqa: S311
-            if not self._gate.halted:
+            state = self._gate.state
+            if state is not TradingState.HALTED:
                 self._traded = True
                 self._decide(lambda: self._strategy.on_timer(self, time.monotonic_ns()))
-            elif self._traded:
-                self.pull()
+            if self._traded and state is not TradingState.ACTIVE:
+                self.pull(all_of_them=state is TradingState.HALTED)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 
-    def pull(self) -> None:
-        """Ask for the cancel of every order that rests at the venue."""
+    def pull(self, *, all_of_them: bool = True) -> None:
+        """Ask for the cancel of every order that rests, or of those alone that may enlarge a position."""
         for order in self._manager.book.working():
-            if order.state is not OrderState.CANCEL_PENDING:
+            enlarging = order.side.sign * self.position(order.symbol) >= 0
+            if order.state is not OrderState.CANCEL_PENDING and (all_of_them or enlarging):
                 self._spawn(self._manager.cancel(order.client_id))
 
     @property

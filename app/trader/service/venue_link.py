@@ -4,16 +4,12 @@ import asyncio
 import time
 
 from trader.journal import JournalError
-from trader.orders.gate import Gate
-from trader.orders.manager import OrderManager
-from trader.reconcile import Reconciler
-from trader.reconcile.reconciler import Report
+from trader.model.orders import Order
+from trader.model.values import Quote
+from trader.reconcile import Report
 from trader.service.notify import Notifier
-from trader.service.settings import Settings
+from trader.service.stack import Stack
 from trader.service.trading import Trading
-from trader.telemetry.events import Events
-from trader.telemetry.metrics import Metrics
-from trader.venue.gateway import Gateway
 from trader.venue.interface import VenueError, describe
 from trader.venue.streams import Handlers, Silence, Stream, Streams
 
@@ -23,6 +19,7 @@ RETRY_SECONDS = 2.0  # after a reconciliation that the venue did not answer
 FAILURES_ALLOWED = 2  # in a row; with one more, trading halts
 EXTEND_SECONDS = 30  # a start that waits for the venue asks systemd for this much more time, again and again
 SHOWN = 10
+FILL_PATIENCE_SECONDS = 0.5
 
 
 class VenueLink:
@@ -30,32 +27,34 @@ class VenueLink:
 
     def __init__(
         self,
-        settings: Settings,
-        gateway: Gateway,
-        manager: OrderManager,
-        reconciler: Reconciler,
-        gate: Gate,
+        stack: Stack,
         trading: Trading,
         notifier: Notifier,
-        metrics: Metrics,
-        events: Events,
     ) -> None:
+        settings = stack.settings
         self._interval = settings.reconcile.interval_seconds
-        self._stale_seconds = settings.streams.stale_seconds
-        self._gateway = gateway
-        self._manager = manager
-        self._reconciler = reconciler
-        self._gate = gate
+        self._stack = stack
+        self._manager = stack.manager
+        self._reconciler = stack.reconciler
+        self._gate = stack.gate
         self._notifier = notifier
-        self._metrics = metrics
-        self._events = events
+        self._metrics = stack.metrics
+        self._events = stack.events
+        self._trading = trading
         self._wanted = asyncio.Event()
         self._silence = Silence()
         self._failures = 0
         self._ready = False
-        handlers = Handlers(trading.on_quote, manager.report, manager.fill, self._lost, self._back)
-        self._streams = Streams(gateway.exchange, list(settings.symbols), handlers, self._stale_seconds)
-        manager.stranger = self._stranger
+        handlers = Handlers(self._quote, self._manager.report, self._manager.fill, self._lost, self._back)
+        self._streams = Streams(
+            stack.gateway,
+            [*settings.symbols, *settings.mark_symbols],
+            handlers,
+            settings.streams.stale_seconds,
+            private=settings.mode == "live",
+        )
+        self._manager.stranger = self._stranger
+        self._manager.behind = self._behind
 
     async def run(self) -> None:
         """Connect, then keep journal and venue in agreement until cancelled."""
@@ -72,7 +71,18 @@ class VenueLink:
 
     def stream_ages(self) -> dict[str, float]:
         """Seconds since each stream last brought data."""
-        return {stream.value: self._streams.age_seconds(stream) for stream in Stream}
+        return {stream.value: self._streams.age_seconds(stream) for stream in self._streams.watched}
+
+    async def reconcile_now(self) -> Report:
+        """One comparison, for whoever asks; it counts like every other.
+
+        Raises:
+            VenueError: the venue did not answer.
+            JournalError: the journal cannot be written.
+        """
+        report = await self._reconciler.run()
+        self._judge(report)
+        return report
 
     # -- the start
 
@@ -80,12 +90,13 @@ class VenueLink:
         retry = FIRST_RETRY_SECONDS
         while True:
             try:
-                await self._gateway.connect()
+                await self._stack.venue.connect()
             except VenueError as error:
                 self._waiting("venue_away", error)
                 await asyncio.sleep(retry)
                 retry = min(2 * retry, LONGEST_RETRY_SECONDS)
             else:
+                self._stack.begin_day()
                 return
 
     async def _streams_up(self) -> None:
@@ -120,6 +131,8 @@ class VenueLink:
 
     async def _check_streams(self) -> None:
         now = time.monotonic()
+        if Stream.ORDERS not in self._streams.watched:
+            return
         acknowledged = self._manager.last_acknowledged_ns
         acked_at = now - (time.time_ns() - acknowledged) / 1e9 if acknowledged else None
         if self._silence.lasts(now, now - self._streams.age_seconds(Stream.ORDERS), acked_at):
@@ -159,7 +172,7 @@ class VenueLink:
             self._gate.halt("reconcile", text)
             self._gate.clear("start")
             return
-        for stream in Stream:
+        for stream in self._streams.watched:
             if self._streams.up(stream):
                 self._gate.clear(f"stream_{stream}")
         self._gate.clear("reconcile")
@@ -172,6 +185,20 @@ class VenueLink:
             self._notifier.send(READY=1)
 
     # -- what the streams tell
+
+    def _quote(self, quote: Quote) -> None:
+        self._stack.heard(quote)
+        self._trading.on_quote(quote)
+
+    def _behind(self, order: Order) -> None:
+        """The venue has told of fills that have not come. Usually they are on their way."""
+
+        def still_behind() -> None:
+            if order.lacks_fills:
+                self._events.emit("fills_missing", "warning", client_id=order.client_id)
+                self._wanted.set()
+
+        asyncio.get_running_loop().call_later(FILL_PATIENCE_SECONDS, still_behind)
 
     def _lost(self, stream: Stream, error: BaseException) -> None:
         self._metrics.count("trader_ws_reconnects_total", stream=stream)

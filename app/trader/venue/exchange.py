@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trader.venue.channels import ended_by_venue
+from trader.venue.option_rules import RETRIES, check_options
+from trader.venue.resolver import use_resolver
 from trader.venue.slim_ccxt import errors, exchange_class
 from trader.venue.venues import Life, VenueRule, rule_of
+from trader.venue.wire import Wire
 
 KEEP_ALIVE_MS = 1_500  # two missed pongs and a turn: a frozen peer is found in 4.5 s, by default in minutes
 RETRY_AFTER = "retry-after"
-RETRIES = "maxRetriesOnFailure"
 
 # What a venue needs beside the common options: no request for markets that are not traded, and none that
 # asks before an order what kind of account this is.
@@ -42,6 +45,9 @@ class VenueAccess:
         timeout_ms: of one REST request.
         passphrase: third part of the key where the venue has one.
         host: our own name, which our client order ids begin with.
+        options: further options of the ccxt exchange.
+        order_entry: whether orders go over the WebSocket API where the venue has one.
+        state_folder: where the last good addresses are kept over restarts; None = nowhere.
     """
 
     id: str
@@ -53,24 +59,16 @@ class VenueAccess:
     api_secret: str = field(repr=False, default="")
     passphrase: str = field(repr=False, default="")
     host: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    order_entry: bool = False
+    state_folder: Path | None = None
 
 
-def check_options(options: Mapping[str, Any]) -> str | None:
-    """Refuse retries inside ccxt, however deep they are hidden: one of them can place an order twice.
-
-    Returns:
-        What is wrong, in one line that names the key; None when all is well.
-    """
-    for key, value in options.items():
-        if key == RETRIES and (isinstance(value, bool) or value != 0):
-            return f"{RETRIES}: must be 0, not {value!r}: a retry inside ccxt can place an order twice"
-        if isinstance(value, Mapping) and (wrong := check_options(value)):
-            return f"{key}.{wrong}"
-    return None
-
-
-def make_exchange(access: VenueAccess) -> Any:
+def make_exchange(access: VenueAccess, wire: Wire | None = None) -> Any:
     """A ccxt.pro instance by these settings; nothing is sent yet.
+
+    Args:
+        wire: what every request passes; None only where no request is made.
 
     Raises:
         ValueError: the venue has no row, cannot be moved to another host, or would retry by itself.
@@ -98,6 +96,7 @@ def make_exchange(access: VenueAccess) -> Any:
             RETRIES: 0,
             "ws": {"keepAlive": KEEP_ALIVE_MS, "compress": 0},
             **_OPTIONS.get(access.id, {}),
+            **access.options,
         },
     }
     if access.ca_file is not None:
@@ -106,6 +105,9 @@ def make_exchange(access: VenueAccess) -> Any:
     if rule.life is Life.EXPIRY_HEADER:
         base = _with_expiry(base, life_ms)
     exchange = base(config)
+    exchange.wire = wire
+    if wire is not None and wire.resolver is not None:
+        use_resolver(exchange, wire.resolver)
     wrong = check_options(exchange.options)
     if wrong is not None:
         raise ValueError(f"venue.ccxt_options.{wrong}")
@@ -114,11 +116,6 @@ def make_exchange(access: VenueAccess) -> Any:
     if access.hostname is not None:
         _move(exchange, rule, access.hostname)
     return exchange
-
-
-def user_stream_url(exchange: Any) -> str:
-    """Where ccxt subscribes to the account's own events."""
-    return str(exchange.urls["api"]["ws"]["ws-api"]["spot"])
 
 
 def _move(exchange: Any, rule: VenueRule, hostname: str) -> None:
@@ -171,6 +168,28 @@ def _with_evidence(base: Any) -> Any:
     """
 
     class Exchange(base):  # type: ignore[misc]
+        wire: Wire | None = None
+
+        async def fetch2(self, *args: Any, **named: Any) -> Any:
+            """One request, before it is signed: a signature that has waited would be refused as too old."""
+            plain = super().fetch2
+            if self.wire is None:
+                return await plain(*args, **named)
+            return await self.wire.send(lambda: plain(*args, **named))
+
+        def on_rest_response(
+            self, code: int, reason: str, url: str, method: str, headers: Any, *rest: Any
+        ) -> Any:
+            if self.wire is not None:
+                self.wire.learn(code, headers)
+            return super().on_rest_response(code, reason, url, method, headers, *rest)
+
+        def handle_message(self, client: Any, message: Any) -> None:
+            """The venue may end a stream; ccxt would wait for ever, closing wakes its watchers."""
+            super().handle_message(client, message)
+            if ended_by_venue(message):
+                self.closing = asyncio.ensure_future(client.close())
+
         async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
             """An answer that is not JSON is an error: ccxt would read it as an empty list or a bare order."""
             answer = await super().fetch(url, method, headers, body)
@@ -204,11 +223,6 @@ def _with_evidence(base: Any) -> Any:
             except Exception as error:
                 _attach(error, code, {}, body)
                 raise
-
-        def handle_event_stream_terminated(self, client: Any, message: Any) -> None:
-            """The venue ended our event stream. ccxt would wait for ever; closing wakes its watchers."""
-            super().handle_event_stream_terminated(client, message)
-            self.closing = asyncio.ensure_future(client.close())
 
     return Exchange
 

@@ -3,15 +3,20 @@
 How the venues differ is stated in `venues`; what they call our orders and their quantities ends at `edge`.
 """
 
-import asyncio
+import sys
 from collections.abc import Awaitable
 from decimal import Decimal
 from typing import Any
 
 from trader.model.orders import Order
 from trader.model.values import Fill, Instrument, OrderReport
+from trader.telemetry.events import Events
+from trader.telemetry.metrics import Metrics
 from trader.venue import account, by_client_id, parse
+from trader.venue.budget import Priority
 from trader.venue.edge import Edge
+from trader.venue.endpoints import Endpoint
+from trader.venue.entry_path import EntryPath, has_entry
 from trader.venue.exchange import VenueAccess, make_exchange
 from trader.venue.interface import (
     Found,
@@ -24,25 +29,14 @@ from trader.venue.interface import (
 from trader.venue.open_orders import fetch_open_orders
 from trader.venue.outcomes import Outcome, is_absent, judge_answer, judge_error
 from trader.venue.parse import OddAnswerError
-from trader.venue.slim_ccxt import errors
+from trader.venue.request_errors import REQUEST_ERRORS
+from trader.venue.slim_ccxt import exchange_class
 from trader.venue.trades import TradeWalk
 from trader.venue.venues import Answer, Cancel, Market, rule_of
+from trader.venue.wire import Wire, asking
 from trader.venue.wire_ids import WireForm
 
 TRADES_PAGE = 1_000
-# What a request can raise: ccxt's errors; aiohttp and ssl errors that ccxt lets through, and a closed
-# session; answers that do not parse.
-REQUEST_ERRORS = (
-    errors.BaseError,
-    OSError,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    AttributeError,
-    RuntimeError,
-    asyncio.TimeoutError,
-)
 
 
 class Gateway:
@@ -52,13 +46,24 @@ class Gateway:
         ValueError: the settings do not go together with the venue; one line that names the key.
     """
 
-    def __init__(self, access: VenueAccess, symbols: list[str]) -> None:
+    def __init__(
+        self,
+        access: VenueAccess,
+        symbols: list[str],
+        metrics: Metrics | None = None,
+        events: Events | None = None,
+    ) -> None:
         self._access = access
         self._symbols = symbols
         self._rule = rule_of(access.id)
         if self._rule.form is WireForm.HEX and not access.host:
             raise ValueError(f"host: {access.id} carries our host's name in another form, and none is given")
-        self._exchange = make_exchange(access)
+        rate_limit_ms = float(exchange_class(access.id)().rateLimit)
+        self._wire = Wire(
+            access.id, rate_limit_ms, access.state_folder, metrics or Metrics(), events or Events(sys.stderr)
+        )
+        self._exchange = make_exchange(access, self._wire)
+        self._entry: EntryPath | None = None
         self._life_ms = self._rule.lifetime_ms(access.recv_window_ms)
         self._by_id = self._rule.id in ("binance", "binanceusdm")
         self._walks: dict[str, TradeWalk] = {}
@@ -91,6 +96,19 @@ class Gateway:
                 self.instruments[symbol] = parse.instrument(self._traded(markets, symbol))
         except REQUEST_ERRORS as error:
             raise VenueError(f"markets: {describe(error)}") from error
+        if self._access.order_entry and self._entry is None and has_entry(self._rule.id):
+            self._entry = EntryPath(self._exchange, self._access, self._wire, self._life_ms)
+            self._entry.start()
+
+    @property
+    def entry(self) -> "EntryPath | None":
+        """The WebSocket way of orders, where there is one."""
+        return self._entry
+
+    @property
+    def wire(self) -> Wire:
+        """Budget, breakers and names."""
+        return self._wire
 
     def _traded(self, markets: dict[str, Any], symbol: str) -> dict[str, Any]:
         market: dict[str, Any] | None = markets.get(symbol)
@@ -105,9 +123,15 @@ class Gateway:
     # -- what moves an order
 
     async def place(self, order: Order) -> Placement:
-        """Send one new order, once."""
+        """Send one new order, once: over the WebSocket API while that is ready, else by REST."""
+        with asking(Endpoint.PLACE, Priority.NEW):
+            if self._entry is not None and self._entry.ready:
+                return await self._entry.place(order, self._edge.wire_id(order))
+            return await self._place_by_rest(order)
+
+    async def _place_by_rest(self, order: Order) -> Placement:
         try:
-            answer = await self._send(self._exchange.create_order(*self._edge.new_order(order)))
+            answer = await self._exchange.create_order(*self._edge.new_order(order))
         except REQUEST_ERRORS as error:
             return Placement(judge_error(error, self._rule.id), error=error)
         if self._rule.answer is Answer.BARE:
@@ -120,10 +144,6 @@ class Gateway:
         except REQUEST_ERRORS as error:
             return Placement(Outcome.UNKNOWN, error=error)
 
-    async def _send(self, request: Awaitable[Any]) -> Any:
-        """Every request that moves an order or asks for one goes through here."""
-        return await request
-
     async def _confirmed(self, order: Order, answer: Any) -> Placement:
         """The answer has the venue's id alone: only a query by our id proves whose order it is."""
         venue_id = answer.get("id") if isinstance(answer, dict) else None
@@ -135,16 +155,20 @@ class Gateway:
 
     async def cancel(self, order: Order) -> Lookup:
         """Ask once for a cancel. Only FOUND with a final report ends the order; else it must be queried."""
-        return await self._ask(by_client_id.cancel, order, tells=self._rule.cancel is Cancel.STATE)
+        with asking(Endpoint.CANCEL, Priority.CANCEL):
+            if self._entry is not None and self._entry.ready:
+                return await self._entry.cancel(order, self._edge.wire_id(order))
+            return await self._ask(by_client_id.cancel, order, tells=self._rule.cancel is Cancel.STATE)
 
     async def lookup(self, order: Order) -> Lookup:
         """Ask for an order by our client id."""
-        return await self._ask(by_client_id.find, order, tells=True)
+        with asking(Endpoint.QUERY):
+            return await self._ask(by_client_id.find, order, tells=True)
 
     async def _ask(self, way: Any, order: Order, *, tells: bool) -> Lookup:
         try:
             wire_id = self._edge.wire_id(order)
-            answer = await self._send(way(self._exchange, self._rule, order, wire_id))
+            answer = await way(self._exchange, self._rule, order, wire_id)
             if not tells:
                 return Lookup(Found.TAKEN)
             if answer is None:
@@ -165,7 +189,8 @@ class Gateway:
             VenueError: the venue did not say that it has taken the cancel.
         """
         what = f"cancel of {report.venue_order_id}"
-        await self._query(what, self._exchange.cancel_order(report.venue_order_id, report.symbol))
+        with asking(Endpoint.CANCEL, Priority.CANCEL):
+            await self._query(what, self._exchange.cancel_order(report.venue_order_id, report.symbol))
 
     # -- queries
 
@@ -175,9 +200,10 @@ class Gateway:
         Raises:
             VenueError: a query failed.
         """
-        orders = await self._query(
-            "open orders", fetch_open_orders(self._exchange, self._rule, self._symbols)
-        )
+        with asking(Endpoint.OPEN_ORDERS):
+            orders = await self._query(
+                "open orders", fetch_open_orders(self._exchange, self._rule, self._symbols)
+            )
         try:
             return [self._edge.read_order(order) for order in orders]
         except REQUEST_ERRORS as error:
@@ -189,10 +215,11 @@ class Gateway:
         Raises:
             VenueError: a query failed, or the venue no longer lists the trade `after`.
         """
-        if self._by_id:
-            return await self._trades_by_id(symbol, after)
-        walk = self._walks.setdefault(symbol, TradeWalk(self._exchange, self._rule.id, symbol))
-        return self._read_fills(await self._query("trades", walk.after(after)))
+        with asking(Endpoint.TRADES):
+            if self._by_id:
+                return await self._trades_by_id(symbol, after)
+            walk = self._walks.setdefault(symbol, TradeWalk(self._exchange, self._rule.id, symbol))
+            return self._read_fills(await self._query("trades", walk.after(after)))
 
     async def _trades_by_id(self, symbol: str, after: str | None) -> list[Fill]:
         fills: list[Fill] = []
@@ -218,7 +245,10 @@ class Gateway:
         Raises:
             VenueError: the query failed.
         """
-        held: dict[str, Decimal] = await self._query("balances", account.balances(self._exchange, self._rule))
+        with asking(Endpoint.BALANCES):
+            held: dict[str, Decimal] = await self._query(
+                "balances", account.balances(self._exchange, self._rule)
+            )
         return held
 
     async def positions(self) -> dict[str, Decimal]:
@@ -227,9 +257,10 @@ class Gateway:
         Raises:
             VenueError: the query failed.
         """
-        held: dict[str, Decimal] = await self._query(
-            "positions", account.positions(self._exchange, self._rule)
-        )
+        with asking(Endpoint.POSITIONS):
+            held: dict[str, Decimal] = await self._query(
+                "positions", account.positions(self._exchange, self._rule)
+            )
         return held
 
     async def permissions(self) -> KeyPermissions:
@@ -249,13 +280,16 @@ class Gateway:
         Raises:
             VenueError: the query failed.
         """
-        return int(await self._query("time", self._time()))
+        with asking(Endpoint.TIME):
+            return int(await self._query("time", self._time()))
 
     async def _time(self) -> int:
         return int(await self._exchange.fetch_time())
 
     async def close(self) -> None:
         """Close connections."""
+        if self._entry is not None:
+            await self._entry.stop()
         await self._exchange.close()
 
     async def _query(self, what: str, request: Awaitable[Any]) -> Any:

@@ -4,7 +4,8 @@ Source: ccxt 4.5.90 run against an emulated Binance, every failure one by one, a
 for the other venues. The exception's class is not enough: a truncated answer is a plain ExchangeError though
 the order is live, and HTTP 200 with HTML becomes a normal order without an id. Judged in this order:
 
-    never sent       the name did not resolve, the connection was not made; or we refused it ourselves
+    never sent       the name did not resolve, the connection was not made; no room in the rate budget, an
+                     open breaker; or we refused it ourselves
     venue's code     what `outcome_codes` states of this venue's code, text or 503 body
     rate limit       NOT_PLACED only with HTTP 418 or 429
     refusal class    NOT_PLACED (below), but not with HTTP 5xx, and not "no such order", which is no answer to
@@ -25,6 +26,7 @@ import aiohttp
 
 from trader.venue.outcome_codes import CODES, Codes
 from trader.venue.slim_ccxt import errors as ccxt_errors
+from trader.venue.wire_errors import NotSentError
 
 
 class Outcome(StrEnum):
@@ -39,6 +41,7 @@ class UnsendableError(ValueError):
 
 
 _NEVER_SENT = (
+    NotSentError,
     UnsendableError,
     socket.gaierror,
     aiohttp.ClientConnectorError,

@@ -17,8 +17,9 @@ from typing import Any
 from trader.model.values import Fill, OrderReport, Quote
 from trader.venue import parse
 from trader.venue.channels import CHANNELS
-from trader.venue.gateway import REQUEST_ERRORS
+from trader.venue.gateway import Gateway
 from trader.venue.parse import OddAnswerError
+from trader.venue.request_errors import REQUEST_ERRORS
 
 SUBSCRIBE_SECONDS = 5.0
 IDLE_SECONDS = (
@@ -79,20 +80,21 @@ class Streams:
     """Quotes of some symbols, and the account's own order and fill events.
 
     Args:
-        exchange: the ccxt instance.
+        gateway: whose connections and readings these are.
         stale_seconds: quotes older than this are a break.
         private: whether the account's own streams are watched too; not on paper.
     """
 
     def __init__(
         self,
-        exchange: Any,
+        gateway: Gateway,
         symbols: list[str],
         handlers: Handlers,
         stale_seconds: float,
         private: bool = True,
     ) -> None:
-        self._exchange = exchange
+        exchange = self._exchange = gateway.exchange
+        self._edge = gateway.edge
         self._symbols = symbols
         self._handlers = handlers
         self._stale_seconds = stale_seconds
@@ -190,14 +192,14 @@ class Streams:
             with contextlib.suppress(
                 OddAnswerError
             ):  # reconciliation finds what an odd event would have told
-                self._handlers.order(parse.order_report(order))
+                self._handlers.order(self._edge.read_order(order))
 
         await self._user(Stream.ORDERS, self._exchange.watch_orders, lambda: self._exchange.orders, deliver)
 
     async def _fills(self) -> None:
         def deliver(trade: dict[str, Any]) -> None:
             with contextlib.suppress(OddAnswerError):
-                self._handlers.fill(parse.fill(trade))
+                self._handlers.fill(self._edge.read_fill(trade))
 
         await self._user(
             Stream.FILLS, self._exchange.watch_my_trades, lambda: self._exchange.myTrades, deliver

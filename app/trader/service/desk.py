@@ -1,0 +1,128 @@
+"""What a person may ask of the running service, over the control socket."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from trader.journal import JournalError
+from trader.kill_switch import LatchError, ProvenFlat
+from trader.service.clock_guard import ClockGuard
+from trader.service.control import Handler, RefusedError
+from trader.service.reloader import Reloader
+from trader.service.settings import SettingsError
+from trader.service.stack import Stack
+from trader.service.venue_link import VenueLink
+from trader.venue.interface import VenueError
+
+
+class Desk:
+    """The handlers of the control socket; each answers with JSON-ready values.
+
+    Args:
+        health: what /healthz tells too.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        link: VenueLink,
+        clock: ClockGuard,
+        reloader: Reloader,
+        health: Callable[[], dict[str, Any]],
+    ) -> None:
+        self._stack = stack
+        self._link = link
+        self._clock = clock
+        self._reloader = reloader
+        self._health = health
+
+    def handlers(self) -> dict[str, Handler]:
+        """By the name of the call."""
+        return {
+            "status": self.status,
+            "orders": self.orders,
+            "reconcile": self.reconcile,
+            "rearm": self.rearm,
+            "reload": self.reload,
+        }
+
+    async def status(self) -> dict[str, Any]:
+        """What /healthz tells, and what only the desk needs to know."""
+        stack = self._stack
+        estimate = self._clock.estimate()
+        usage = stack.gateway.wire.budget.usage()
+        pnl, admission = stack.admission.pnl_usd(), stack.admission
+        return {
+            **self._health(),
+            "latch": stack.kill_switch.status.fields(),
+            "streams": self._link.stream_ages(),
+            "orders": dict(Counter(order.state.value for order in stack.manager.book.live())),
+            "clock": estimate
+            and {"offset_ms": round(estimate.offset_ns / 1e6, 1), "limit_ms": self._clock.limit_ms},
+            "pnl": {
+                "day": None if admission.day is None else admission.day.isoformat(),
+                "usd": None if pnl is None else f"{pnl:.2f}",
+                "limit_usd": f"-{admission.limits.max_daily_loss_usd}",
+            },
+            "budget": {
+                "used_weight": usage.used,
+                "limit": usage.limit,
+                "waiting": sum(usage.waiting.values()),
+                "blocked_seconds": round(usage.banned_seconds, 1),
+            },
+        }
+
+    async def orders(self) -> dict[str, Any]:
+        """The orders that are not final."""
+        return {
+            "orders": [
+                {
+                    "client_id": order.client_id,
+                    "symbol": order.symbol,
+                    "side": order.side.value,
+                    "kind": order.kind.value,
+                    "quantity": str(order.quantity),
+                    "price": None if order.price is None else str(order.price),
+                    "filled": str(order.filled),
+                    "state": order.state.value,
+                    "venue_order_id": order.venue_order_id,
+                    "created_ns": order.created_ns,
+                    "reason": order.reason,
+                }
+                for order in self._stack.manager.book.live()
+            ]
+        }
+
+    async def reconcile(self) -> dict[str, Any]:
+        """Compare journal and venue now."""
+        try:
+            report = await self._link.reconcile_now()
+        except (VenueError, JournalError) as error:
+            raise RefusedError(f"no comparison: {error}") from error
+        drift = report.drift_usd
+        return {
+            "clean": report.clean,
+            "seconds": report.seconds,
+            "drift_usd": None if drift is None else str(drift),
+            "differences": [{"kind": d.kind, "text": d.text} for d in report.differences],
+        }
+
+    async def rearm(self, by: str, reason: str) -> dict[str, Any]:
+        """Arm the kill switch again, if the venue says that nothing is open."""
+        asked = time.monotonic()
+        try:
+            open_orders = await self._stack.venue.open_orders()
+            status = await self._stack.kill_switch.rearm(by, reason, ProvenFlat(len(open_orders), asked))
+        except VenueError as error:
+            raise RefusedError(f"the venue does not say what is open: {error}; the latch stays") from error
+        except (LatchError, JournalError) as error:
+            raise RefusedError(str(error)) from error
+        return {"latch": status.fields()}
+
+    async def reload(self) -> dict[str, Any]:
+        """As SIGHUP does."""
+        try:
+            return {"changes": self._reloader.reload()}
+        except SettingsError as error:
+            raise RefusedError(str(error)) from error

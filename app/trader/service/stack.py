@@ -1,0 +1,118 @@
+"""Everything below the life cycle, wired once: journal, venue, orders, reconciliation."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from trader.journal import Journal, Snapshot
+from trader.kill_switch import Latch
+from trader.kill_switch.latch import FILE_NAME
+from trader.model.values import Quote, TradingState
+from trader.orders.admission import Admission
+from trader.orders.book import OrderBook
+from trader.orders.gate import Gate
+from trader.orders.manager import OrderManager
+from trader.orders.resolution import Resolver
+from trader.reconcile import Policy, Reconciler
+from trader.service.credentials import Credentials
+from trader.service.kill import KillSwitch
+from trader.service.settings import Settings
+from trader.telemetry.events import Events
+from trader.telemetry.metrics import Metrics
+from trader.venue.exchange import VenueAccess
+from trader.venue.gateway import Gateway
+from trader.venue.interface import Venue
+
+
+@dataclass(slots=True)
+class Stack:
+    """The parts of one host's service; make one with `build`.
+
+    Args:
+        gateway: the connection to the real venue; its public side alone in the modes paper and shadow.
+        venue: who takes our orders: the gateway, or the paper account.
+        snapshot: what the journal held at the start.
+    """
+
+    settings: Settings
+    metrics: Metrics
+    events: Events
+    gate: Gate
+    journal: Journal
+    snapshot: Snapshot
+    latch: Latch
+    kill_switch: KillSwitch
+    gateway: Gateway
+    venue: Venue
+    admission: Admission
+    manager: OrderManager
+    resolver: Resolver
+    reconciler: Reconciler
+
+    def begin_day(self) -> None:
+        """Take up the day's P&L where the journal left it; the instruments must be known."""
+        if self.admission.day is None:
+            self.admission.begin_day(self.snapshot.day, self.snapshot.fills_after_day)
+
+    def heard(self, quote: Quote) -> None:
+        """A new quote: what it means for values, before anybody decides by it."""
+        self.admission.quotes[quote.symbol] = quote
+
+
+def build(
+    settings: Settings,
+    credentials: Credentials,
+    release_id: str,
+    metrics: Metrics,
+    events: Events,
+    gate_changed: Callable[[TradingState, dict[str, str]], None],
+) -> Stack:
+    """Open the journal and the latch, and wire the rest; nothing is sent yet.
+
+    Raises:
+        JournalError, LatchError: the files cannot be used.
+        ValueError: the settings do not go together with the venue; one line that names the key.
+    """
+    gateway = Gateway(access(settings, credentials), list(settings.symbols), metrics, events)
+    journal = Journal.open(settings.journal.path, settings.host, settings.account, settings.epoch, release_id)
+    snapshot = journal.snapshot()
+    folder = settings.journal.path.parent
+    latch = Latch.load(folder / FILE_NAME, snapshot.traded, settings.latch.textfiles)
+    gate = Gate(gate_changed, "not reconciled yet", lambda: kill_switch.why())
+    kill_switch = KillSwitch(latch, journal, gate, metrics, events)
+    venue: Venue = gateway
+    book = OrderBook()
+    admission = Admission(settings.risk, book, venue.instruments, gate, metrics, events)
+    manager = OrderManager(journal, venue, book, admission, gate, metrics, events)
+    resolver = Resolver(manager, venue, metrics, events)
+    manager.unproven = resolver.start
+    policy = Policy(
+        settings.host,
+        settings.epoch,
+        settings.reconcile.foreign_orders == "cancel",
+        settings.reconcile.old_epoch_orders == "cancel",
+    )
+    reconciler = Reconciler(
+        journal, snapshot, venue, manager, resolver, admission.valuation, policy, metrics, events
+    )
+    return Stack(
+        settings, metrics, events, gate, journal, snapshot, latch, kill_switch, gateway, venue,
+        admission, manager, resolver, reconciler,
+    )  # fmt: skip
+
+
+def access(settings: Settings, credentials: Credentials) -> VenueAccess:
+    """How the venue is reached, by the settings."""
+    return VenueAccess(
+        id=settings.venue.id,
+        hostname=settings.venue.hostname,
+        ca_file=settings.venue.ca_file,
+        recv_window_ms=settings.venue.recv_window_ms,
+        timeout_ms=settings.venue.timeout_ms,
+        api_key=credentials.api_key,
+        api_secret=credentials.api_secret,
+        passphrase=credentials.passphrase,
+        host=settings.host,
+        options=settings.venue.ccxt_options,
+        order_entry=settings.mode == "live" and settings.venue.order_entry == "websocket",
+        state_folder=settings.journal.path.parent,
+    )
