@@ -14,7 +14,7 @@ import ccxt
 import pytest
 
 from tests.venue_sim.clients import Frames, ccxt_client, frames, raw_client
-from tests.venue_sim.support import RunningVenue, eventually
+from tests.venue_sim.support import DEADLINE_SECONDS, RunningVenue, eventually
 from tests.venue_sim.test_market_socket import Socket, connect
 
 ORDER = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.001&price=50000&newClientOrderId="
@@ -218,6 +218,16 @@ async def test_terminate_ends_the_stream_and_not_the_connection(quiet_venue: Run
         assert await reports(stream, 1) == ["b"]
 
 
+async def test_a_fault_meets_each_connection_once(quiet_venue: RunningVenue) -> None:
+    async with frames(quiet_venue) as stream:
+        await stream.signed(SUBSCRIBE)
+        first = quiet_venue.fault(kind="server_shutdown")
+        await eventually(lambda: told(quiet_venue, first), "the first warning")
+        second = quiet_venue.fault(kind="server_shutdown")
+        await eventually(lambda: told(quiet_venue, second), "the second warning")
+        assert len(told(quiet_venue, first)) == 1, "it was warned again and again"
+
+
 async def test_ccxt_hears_nothing_of_a_terminated_stream(quiet_venue: RunningVenue) -> None:
     asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
     async with ccxt_client(quiet_venue) as client:
@@ -316,7 +326,9 @@ async def test_who_does_not_answer_pings_is_disconnected(make_venue: Callable[..
                 await answering.pong(frame.data)
         assert venue.record(kind="stream") == []
         async with session.ws_connect(url, autoping=False) as deaf:
+            deadline = time.monotonic() + DEADLINE_SECONDS
             while (frame := await deaf.receive(10)).type == aiohttp.WSMsgType.PING:
+                assert time.monotonic() < deadline, "still connected"
                 await deaf.pong(b"unsolicited")
             assert frame.type == aiohttp.WSMsgType.CLOSE
             assert (deaf.close_code, frame.extra) == (1008, "Pong timeout")
