@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -343,3 +344,39 @@ async def test_an_order_with_fills_is_never_absent(venue: str, path: str, answer
     for other, body in ROWS[venue].absent.items():
         wire.answer(other, answer if other == path else body)
     assert (await gateway.lookup(order_at(venue))).found is Found.FAILED
+
+
+async def test_contracts_stay_at_the_edge() -> None:
+    gateway, wire = await connected("binanceusdm")
+    symbol = symbol_of("binanceusdm")
+    gateway.instruments[symbol] = replace(gateway.instruments[symbol], contract_size=Decimal("0.001"))
+    order = ROWS["binanceusdm"].created | {"executedQty": "5.1", "origQty": "12.3"}
+    wire.answer("/fapi/v1/order", order)
+    placed = await gateway.place(order_at("binanceusdm"))
+    assert wire.requests[0].values["quantity"] == "12.3"
+    assert placed.report is not None
+    assert (placed.report.filled, placed.report.signal) == (Decimal("0.0051"), Signal.PARTLY_FILLED)
+
+
+async def test_lists_that_come_in_pages_are_read_to_their_end() -> None:
+    for venue, size in (("bybit", 50), ("okx", 100), ("coinbase", 100)):
+        gateway, wire = await connected(venue)
+        path, body = ROWS[venue].open_orders
+        wire.answer(path, *pages_of(venue, body, size))
+        reports = await gateway.open_orders()
+        assert len({report.venue_order_id for report in reports}) == size + 1, venue
+
+
+def pages_of(venue: str, body: Any, size: int) -> list[Any]:
+    """Two pages of one more order than fits on one."""
+    name = {"bybit": "orderId", "okx": "ordId", "coinbase": "order_id"}[venue]
+    pages = []
+    for numbers in (range(size), range(size, size + 1)):
+        page = json.loads(json.dumps(body))
+        rows = page.get("orders") or page.get("data") or page["result"]["list"]
+        rows[:] = [rows[0] | {name: str(9_000 - number)} for number in numbers]
+        if len(rows) == size:
+            page["cursor"] = "more"
+            page.setdefault("result", {})["nextPageCursor"] = "more"
+        pages.append(page)
+    return pages

@@ -64,7 +64,10 @@ class Wire:
         self.headers: dict[str, str] = {}
 
     def answer(self, path: str, *answers: Any) -> None:
-        """What to answer at a path: an exception, a body, or (status, body); a body may be text or a tree."""
+        """What to answer at a path: an exception, a body, (status, body), or what makes one from a request.
+
+        A body is text, or a tree that is sent as JSON.
+        """
         self.answers[path] = list(answers)
 
     def sent(self, path: str) -> list[Request]:
@@ -98,6 +101,8 @@ class Wire:
         answer = given.pop(0) if len(given) > 1 else given[0]
         if isinstance(answer, BaseException):
             raise answer
+        if callable(answer):
+            answer = answer(self.requests[-1])
         status, content = answer if isinstance(answer, tuple) else (200, answer)
         return _Response(status, content if isinstance(content, str) else json.dumps(content))
 
