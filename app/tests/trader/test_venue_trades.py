@@ -117,6 +117,7 @@ class Venue:
         return [make(number, request) for number in numbers[:size]]
 
     def kraken(self, request: Request) -> Any:
+        assert request.values["consolidate_taker"] == "false"  # else one id stands for several trades
         offset = int(request.values["ofs"])
         rows = self.page(10**9, 10**9, kraken, request)[offset : offset + 50]
         numbers = [n for n in range(self.last, 0, -1) if n not in self.hidden][offset : offset + 50]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -38,8 +38,12 @@ class Request:
 class _Response:
     status: int
     body: str
-    headers: dict[str, str] = field(default_factory=dict)
     reason: str = "reason"
+    content: object = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Content-Type": "text/html" if self.body.startswith("<") else "application/json"}
 
     async def text(self, **_: Any) -> str:
         return self.body
