@@ -77,6 +77,63 @@ def test_quotes_need_both_sides() -> None:
     assert parse.quote({"symbol": "BTC/USDT", "bid": None, "ask": "1.6"}, 3) is None
 
 
+def test_contracts_become_base_units() -> None:
+    size = Decimal("0.01")
+    [fill] = parse.order_report({**ORDER, "filled": "3", "trades": [TRADE]}, size).fills
+    assert parse.order_report({**ORDER, "filled": "3"}, size).filled == Decimal("0.03")
+    assert fill.quantity == Decimal("0.0010")
+    assert fill.price == Decimal("60000.01")
+
+
+def test_closed_with_less_than_was_asked_is_a_cancel_of_the_rest() -> None:
+    report = parse.order_report({**ORDER, "status": "closed", "filled": "0.4", "amount": "1"})
+    assert (report.signal, report.filled) == (Signal.CANCELED, Decimal("0.4"))
+    assert (
+        parse.order_report({**ORDER, "status": "closed", "filled": "1", "amount": "1"}).signal
+        is Signal.FILLED
+    )
+
+
+def test_realised_profit_is_the_venues_own_number() -> None:
+    raw = {**TRADE, "info": {"rp": "-3.5"}}
+    assert parse.fill(raw, realized=("realizedPnl", "rp")).realized == Decimal("-3.5")
+    assert parse.fill(raw).realized == 0
+    with pytest.raises(OddAnswerError):
+        parse.fill({**TRADE, "info": {"rp": "n/a"}}, realized=("rp",))
+
+
+SWAP = {
+    "symbol": "BTC/USDT:USDT",
+    "base": "BTC",
+    "quote": "USDT",
+    "settle": "USDT",
+    "contract": True,
+    "contractSize": "0.01",
+    "active": True,
+    "precision": {"price": "0.1", "amount": "1"},
+    "limits": {"amount": {"min": "2"}, "cost": {"min": None}},
+}
+
+
+def test_a_derivative_has_its_rules_in_base_units() -> None:
+    rules = parse.instrument(SWAP)
+    assert (rules.settle, rules.contract_size) == ("USDT", Decimal("0.01"))
+    assert (rules.step_size, rules.min_quantity) == (Decimal("0.01"), Decimal("0.02"))
+    assert rules.tick_size == Decimal("0.1")
+
+
+@pytest.mark.parametrize(("active", "trading"), [(True, True), (False, False), (None, True)])
+def test_a_market_that_takes_no_orders_says_so(active: bool | None, trading: bool) -> None:
+    assert parse.instrument({**SWAP, "active": active}).trading is trading
+
+
+@pytest.mark.parametrize("answer", [None, [], "<html>", {}, {"result": {}}, {"result": {"list": {}}}])
+def test_a_part_that_is_missing_is_odd_and_not_empty(answer: Any) -> None:
+    with pytest.raises(OddAnswerError):
+        parse.part(answer, list, "result", "list")
+    assert parse.part({"result": {"list": []}}, list, "result", "list") == []
+
+
 def test_balances_leave_out_what_is_empty() -> None:
     answer = {"total": {"BTC": "2.0", "ETH": "0.0", "XXX": None}}
     assert parse.balances(answer) == {"BTC": Decimal("2.0")}

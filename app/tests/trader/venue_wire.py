@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -38,8 +38,12 @@ class Request:
 class _Response:
     status: int
     body: str
-    headers: dict[str, str] = field(default_factory=dict)
     reason: str = "reason"
+    content: object = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Content-Type": "text/html" if self.body.startswith("<") else "application/json"}
 
     async def text(self, **_: Any) -> str:
         return self.body
@@ -64,7 +68,10 @@ class Wire:
         self.headers: dict[str, str] = {}
 
     def answer(self, path: str, *answers: Any) -> None:
-        """What to answer at a path: an exception, a body, or (status, body); a body may be text or a tree."""
+        """What to answer at a path: an exception, a body, (status, body), or what makes one from a request.
+
+        A body is text, or a tree that is sent as JSON.
+        """
         self.answers[path] = list(answers)
 
     def sent(self, path: str) -> list[Request]:
@@ -98,6 +105,8 @@ class Wire:
         answer = given.pop(0) if len(given) > 1 else given[0]
         if isinstance(answer, BaseException):
             raise answer
+        if callable(answer):
+            answer = answer(self.requests[-1])
         status, content = answer if isinstance(answer, tuple) else (200, answer)
         return _Response(status, content if isinstance(content, str) else json.dumps(content))
 

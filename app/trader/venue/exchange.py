@@ -27,6 +27,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "enableUnifiedAccount": True,
         "unifiedMarginStatus": 6,
     },
+    # The older list of accounts comes in pages, of which ccxt reads the first.
+    "coinbase": {"fetchBalance": "v3PrivateGetBrokerageAccounts"},
     # One order in one request: its refusal is the request's, and not a row in a batch that succeeded.
     "okx": {"fetchMarkets": {"types": ["spot"]}, "createOrder": "privatePostTradeOrder"},
 }

@@ -284,7 +284,12 @@ class Gateway:
             return int(await self._query("time", self._time()))
 
     async def _time(self) -> int:
-        return int(await self._exchange.fetch_time())
+        if self._exchange.has["fetchTime"]:
+            return int(await self._exchange.fetch_time())
+        # Kraken Futures has no question for its clock, and tells it in every answer.
+        symbol = self._exchange.market(self._symbols[0])["id"]
+        answer = await self._exchange.publicGetInstrumentsSymbolStatus({"symbol": symbol})
+        return int(self._exchange.parse8601(answer["serverTime"]))
 
     async def close(self) -> None:
         """Close connections."""

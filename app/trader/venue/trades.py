@@ -1,10 +1,10 @@
 """Our trades on one symbol, complete from a given trade on, at venues whose lists begin with the newest.
 
 Binance lists trades from an id on, in order (see `gateway`). The others list backward by time, in pages, so
-the list is walked back from now until the known trade is passed by OVERLAP_MS: a trade that the venue
-showed late lies there. What was told before is told again only while the caller has not moved on (its
-`after` stays): then it has not kept what it was told. After a restart the overlap is told once more;
-(symbol, trade id) is the key.
+the list is walked back from now until the known trade is passed by OVERLAP_MS (a trade that the venue
+showed late lies there), or until LATE_MS before the last walk when the known trade is older. What was told
+before is told again only while the caller has not moved on (its `after` stays): then it has not kept what
+it was told. After a restart the overlap is told once more; (symbol, trade id) is the key.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -14,6 +14,7 @@ from trader.venue.interface import VenueError, now_ms
 from trader.venue.parse import OddAnswerError, part
 
 OVERLAP_MS = 60_000
+LATE_MS = 3_600_000  # wider: it spans two clocks, ours of the last walk and the venue's of the trades
 HORIZON_MS = 90 * 86_400_000  # as far back as all of them list
 FIRST = "-1"  # "after" no trade at all
 
@@ -44,7 +45,7 @@ class TradeWalk:
             return await self._newest()
         self._settle(trade_id)
         asked_ms = now_ms()
-        floor_ms = asked_ms - HORIZON_MS if self._known_ms is None else self._known_ms - OVERLAP_MS
+        floor_ms = asked_ms - HORIZON_MS if self._known_ms is None else self._known_ms - LATE_MS
         trades, whole = await self._walk(trade_id, floor_ms)
         if not whole and trade_id != FIRST and self._known_ms is None:
             raise VenueError(
@@ -64,7 +65,7 @@ class TradeWalk:
         elif not self._offered or self._offered[-1]["id"] == trade_id:
             self._settled |= {trade["id"]: trade["timestamp"] for trade in self._offered}
             self._known_ms = self._asked_ms
-            oldest = self._known_ms - 2 * OVERLAP_MS
+            oldest = self._known_ms - 2 * LATE_MS
             self._settled = {id_: at for id_, at in self._settled.items() if at > oldest or id_ == trade_id}
 
     async def _walk(self, trade_id: str, floor_ms: int) -> tuple[list[Trade], bool]:
