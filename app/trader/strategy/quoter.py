@@ -6,6 +6,7 @@ One order is replaced per interval, slot by slot, so that orders leave at an eve
 import random
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -147,3 +148,12 @@ class Quoter:
                 f" than {symbol} takes (at least {instrument.min_notional} {instrument.quote}); raise it"
             )
         return quantity
+
+
+def make(parameters: dict[str, Any], symbols: list[str]) -> Quoter:
+    """The entry point.
+
+    Raises:
+        pydantic.ValidationError: the parameters are wrong.
+    """
+    return Quoter(Parameters.model_validate(parameters), symbols)

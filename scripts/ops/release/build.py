@@ -34,10 +34,16 @@ sys.exit({function}())
 
 @dataclass(frozen=True)
 class Project:
-    """What app/pyproject.toml says of one package: version and commands (name to `module:function`)."""
+    """What app/pyproject.toml says of one package.
+
+    Args:
+        commands: name to `module:function`.
+        entry_points: the same by group; what the package offers to be found by (importlib.metadata).
+    """
 
     version: str
     commands: dict[str, str]
+    entry_points: dict[str, dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ def build(
 
 
 def read_project(path: Path, app: str) -> Project:
-    """Read version and commands of a package.
+    """Read version, commands and entry points of a package.
 
     Raises:
         OperatorError: the file is missing or malformed, or names no command of the package.
@@ -88,15 +94,20 @@ def read_project(path: Path, app: str) -> Project:
     try:
         project = tomllib.loads(path.read_text())["project"]
         version = str(project["version"])
-        scripts = {str(name): str(target) for name, target in project["scripts"].items()}
+        scripts = _of_package(app, project["scripts"])
+        groups = project.get("entry-points", {})
+        entry_points = {str(group): _of_package(app, points) for group, points in groups.items()}
     except (OSError, tomllib.TOMLDecodeError, KeyError, AttributeError) as error:
         raise OperatorError(
-            f"app/pyproject.toml: [project] version and scripts cannot be read: {error}"
+            f"app/pyproject.toml: [project] version, scripts and entry-points cannot be read: {error}"
         ) from None
-    commands = {name: target for name, target in scripts.items() if target.split(".")[0] == app}
-    if not commands:
+    if not scripts:
         raise OperatorError(f"app/pyproject.toml: [project.scripts] names no command of the package {app}")
-    return Project(version, commands)
+    return Project(version, scripts, {group: points for group, points in entry_points.items() if points})
+
+
+def _of_package(app: str, targets: dict[str, str]) -> dict[str, str]:
+    return {str(name): str(to) for name, to in targets.items() if str(to).split(".")[0] == app}
 
 
 def _copy(root: Path, target: Path, app: str) -> Path:
@@ -153,7 +164,10 @@ def _assemble(
         members.append(pack.Member(f"bin/{name}", text.encode(), executable=True))
     # Without it two versions of one tree would be the same bytes, which no hash on a host could tell apart.
     metadata = f"Metadata-Version: 2.1\nName: {app}\nVersion: {project.version}\n"
-    members.append(pack.Member(f"lib/{app}-{project.version}.dist-info/METADATA", metadata.encode()))
+    info = f"lib/{app}-{project.version}.dist-info"
+    members.append(pack.Member(f"{info}/METADATA", metadata.encode()))
+    if project.entry_points:
+        members.append(pack.Member(f"{info}/entry_points.txt", _entry_points_text(project).encode()))
     members.append(
         pack.Member("VERSION", f"{project.version}\n".encode())
     )  # another version is another release
@@ -188,6 +202,14 @@ def _assemble(
     if not patches:  # a patched tree is for a test, never what a new host starts with
         store.mark_latest(releases, release)
     return Built(release, layer.cached, len(sums) + 1)
+
+
+def _entry_points_text(project: Project) -> str:
+    """The file of that name, as the packaging specification has it: one section per group."""
+    lines = []
+    for group, points in sorted(project.entry_points.items()):
+        lines += [f"[{group}]", *(f"{name} = {target}" for name, target in sorted(points.items())), ""]
+    return "\n".join(lines)
 
 
 def _remove_leftovers(releases: Path) -> None:
