@@ -103,6 +103,7 @@ def settings_of(folder: Path, **changes: Any) -> dict[str, Any]:
         "venue": {"id": "binance"},
         "symbols": ["BTC/USDT"],
         "journal": {"path": str(folder / "journal.sqlite")},
+        "control": {"socket": str(folder / "control")},
         "http": {"host": "127.0.0.1", "port": 0},
         "strategy": {"name": "quoter", "parameters": {"order_size": "0.001", "seed": 1}},
         "drain": {"open_orders": "cancel", "deadline_seconds": 10},

@@ -44,8 +44,8 @@ STATUS: answers.StatusAnswer = {
     "orders": {"open": 1},
     "latch": LATCH,
     "clock": {"offset_ms": -3.5, "limit_ms": 500, "measured_at_ns": 1},
-    "pnl": {"day": "2026-01-31", "realized": "-150", "unrealized": "-50", "total": "-200", "limit": "-200"},
-    "budget": [{"name": "weight", "used": 100, "limit": 6_000, "window_seconds": 60}],
+    "pnl": {"day": "2026-01-31", "usd": "-200.00", "limit_usd": "-200"},
+    "budget": {"used_weight": 100, "limit": 6_000, "waiting": 0, "blocked_seconds": 0},
 }
 ORDER: answers.OrderAnswer = {
     "client_id": "trader-01-2-1",
@@ -122,8 +122,8 @@ async def test_status(canned: Canned) -> None:
     assert fields["stream quotes"] == "0.2 s old"
     assert fields["clock offset"] == "-3.5 ms (limit 500 ms)"
     assert (fields["orders open"], fields["position BTC/USDT"]) == ("1", "-0.5")
-    assert fields["pnl"] == "-200 on 2026-01-31 (realized -150, unrealized -50; trips at -200)"
-    assert fields["budget weight"] == "100 of 6000 in 60 s"
+    assert fields["pnl"] == "-200.00 USD on 2026-01-31 (trips at -200 USD)"
+    assert fields["rate budget"] == "100 of 6000 used, 0 waiting"
     assert json.loads((await canned.run("status", "--json")).stdout) == STATUS
 
 

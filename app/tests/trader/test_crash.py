@@ -30,6 +30,12 @@ KILLS = int(os.environ.get("BREAKWATER_CRASH_KILLS", "200"))
 ACCOUNTS = ("trader-01", "trader-02", "trader-03")
 START_SECONDS, TRADE_SECONDS = 0.9, 0.7
 LOAD = {"order_size": "0.001", "requote_interval_ms": 20, "take_interval_seconds": 0.2, "seed": 1}
+LIMITS = {
+    "max_orders_per_second": 1_000,
+    "max_repeated_executions": 1_000_000,
+    "max_daily_loss_usd": 1_000_000,
+    "identical_intent_window_ms": 0,
+}
 OVER = ("FILLED", "CANCELED", "REJECTED", "EXPIRED")
 UNPROVEN = ("pending", "sent", "unknown")
 
@@ -70,53 +76,46 @@ class Record:
 
 
 class Journal:
-    """What the dead process left, compared with what it had left before."""
+    """What the dead process left, read from the events alone: its tables may lag behind them."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._head = (0, storage.GENESIS)
+        self._seq, self._digest = 0, storage.GENESIS
         self._ended: dict[str, str] = {}
+        self.orders: dict[str, dict[str, Any]] = {}
+        self.fills: dict[tuple[str, str], str] = {}
 
-    def check(self) -> tuple[dict[str, dict[str, Any]], dict[tuple[str, str], str]]:
-        """Verify chain and growth.
-
-        Returns:
-            Orders by client id, and the quantity of each booked fill by (venue symbol, trade id).
-        """
+    def read(self) -> None:
+        """Verify that the past stands, read what is new, and keep the ends in mind."""
         connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY)
         try:
-            seq, digest = self._head
-            if seq:
-                [(held,)] = connection.execute("SELECT hash FROM events WHERE seq = ?", (seq,)).fetchall()
-                assert held == digest, "I9: the journal's past has changed"
-            rows = connection.execute(
-                "SELECT seq, at_ns, kind, body, hash FROM events WHERE seq > ? ORDER BY seq", (seq,)
-            )
-            for number, at_ns, kind, body, link in rows:
-                assert number == seq + 1, "I9: a gap in the journal"
-                assert chained(digest, number, at_ns, kind, body) == link, "I9: a broken chain"
-                seq, digest = number, link
-            self._head = (seq, digest)
-            names = ("client_id", "symbol", "state", "created_ns", "quantity")
-            sql = f"SELECT {', '.join(names)} FROM orders"
-            orders = {row[0]: dict(zip(names, row, strict=True)) for row in connection.execute(sql)}
-            fills = {
-                (symbol.replace("/", ""), trade_id): quantity
-                for symbol, trade_id, quantity in connection.execute(
-                    "SELECT symbol, trade_id, quantity FROM fills"
-                )
-            }
+            sql = "SELECT hash FROM events WHERE seq = ?"
+            held = connection.execute(sql, (self._seq,)).fetchall()
+            assert held == ([(self._digest,)] if self._seq else []), "I9: the journal's past has changed"
+            sql = "SELECT seq, at_ns, kind, body, hash FROM events WHERE seq > ? ORDER BY seq"
+            for seq, at_ns, kind, body, link in connection.execute(sql, (self._seq,)):
+                assert seq == self._seq + 1, "I9: a gap in the journal"
+                assert chained(self._digest, seq, at_ns, kind, body) == link, "I9: a broken chain"
+                self._seq, self._digest = seq, link
+                self._take(kind, orjson.loads(body))
         finally:
             connection.close()
-        self._ends_stay(orders)
-        return orders, fills
 
-    def _ends_stay(self, orders: dict[str, dict[str, Any]]) -> None:
-        for name, known in self._ended.items():
-            state = orders[name]["state"]
-            corrected = known in ("canceled", "expired") and state == "filled"
-            assert state == known or corrected, f"I3: {name} was {known} and is {state}"
-        self._ended |= {n: o["state"] for n, o in orders.items() if o["state"].upper() in OVER}
+    def _take(self, kind: str, body: dict[str, Any]) -> None:
+        if kind == "intent":
+            self.orders[body["client_id"]] = {**body, "state": "pending"}
+        elif kind == "state":
+            self._moved(body["client_id"], body["state"])
+        elif kind == "fill":
+            self.fills[body["symbol"].replace("/", ""), body["trade_id"]] = body["quantity"]
+
+    def _moved(self, name: str, state: str) -> None:
+        known = self._ended.get(name)
+        corrected = known in ("canceled", "expired") and state == "filled"
+        assert known in (None, state) or corrected, f"I3: {name} was {known} and is {state}"
+        self.orders[name]["state"] = state
+        if state.upper() in OVER:
+            self._ended[name] = state
 
 
 class Victim:
@@ -151,7 +150,8 @@ class Victim:
         if not self._trader.journal_path.exists():
             assert not record.requested, "I2: orders without a journal"
             return
-        orders, fills = self._journal.check()
+        self._journal.read()
+        orders, fills = self._journal.orders, self._journal.fills
         assert max(record.requested.values(), default=1) == 1, "I1"
         assert max(record.placed.values(), default=1) == 1, "I1"
         assert set(record.requested) | set(record.placed) <= set(orders), "I2"
@@ -182,7 +182,7 @@ class Victim:
         self._trader.event("trading_started")
         assert self._trader.terminate() == 0
         self.check(started_ns)
-        orders, fills = self._journal.check()
+        orders, fills = self._journal.orders, self._journal.fills
         assert set(fills) == set(self._record.fills), "I5"
         still_open = [name for name, status in self._record.status.items() if status not in OVER]
         assert still_open == []
@@ -201,6 +201,7 @@ def test_no_moment_of_death_loses_or_doubles_anything(
             host=account,
             at={"recv_window_ms": 500, "timeout_ms": 400},
             strategy={"name": "quoter", "parameters": LOAD},
+            risk=LIMITS,
         )
         victims.append(Victim(trader, venue, account, number))
     failures: list[BaseException] = []

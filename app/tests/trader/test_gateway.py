@@ -178,7 +178,7 @@ class Heard:
 async def test_streams_tell_quotes_orders_and_fills(venue: RunningVenue) -> None:
     gateway, heard = Gateway(access(venue), ["BTC/USDT"]), Heard()
     await gateway.connect()
-    streams = Streams(gateway.exchange, ["BTC/USDT"], heard.handlers, 5.0)
+    streams = Streams(gateway, ["BTC/USDT"], heard.handlers, 5.0)
     streams.start()
     async with asyncio.timeout(20):
         await streams.ready()
@@ -202,7 +202,7 @@ async def test_streams_tell_quotes_orders_and_fills(venue: RunningVenue) -> None
 async def test_a_broken_stream_is_told_and_comes_back(venue: RunningVenue) -> None:
     gateway, heard = Gateway(access(venue), ["BTC/USDT"]), Heard()
     await gateway.connect()
-    streams = Streams(gateway.exchange, ["BTC/USDT"], heard.handlers, 5.0)
+    streams = Streams(gateway, ["BTC/USDT"], heard.handlers, 5.0)
     streams.start()
     async with asyncio.timeout(20):
         await streams.ready()
@@ -219,7 +219,7 @@ async def test_a_broken_stream_is_told_and_comes_back(venue: RunningVenue) -> No
 async def test_a_silent_market_is_found(quiet_venue: RunningVenue) -> None:
     gateway, heard = Gateway(access(quiet_venue), ["BTC/USDT"]), Heard()
     await gateway.connect()
-    streams = Streams(gateway.exchange, ["BTC/USDT"], heard.handlers, 0.3)
+    streams = Streams(gateway, ["BTC/USDT"], heard.handlers, 0.3)
     streams.start()
     async with asyncio.timeout(20):
         assert await heard.lost.get() is Stream.QUOTES

@@ -9,9 +9,9 @@ import trader
 
 ROOT = Path(trader.__file__).resolve().parent
 FLOORS = [
-    {"cli"},
+    {"cli", "commands"},
     {"service"},
-    {"strategy", "shadow"},
+    {"strategy", "shadow", "preflight"},
     {"orders", "reconcile", "kill_switch"},
     {"risk", "journal", "venue", "telemetry"},
     {"model"},

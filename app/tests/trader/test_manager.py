@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import time
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
@@ -127,10 +128,10 @@ async def test_the_intent_is_durable_before_the_wire(house: House) -> None:
     in_journal: list[bool] = []
 
     def check(order: Order) -> Placement:
-        row = house.journal._connection.execute(
-            "SELECT state FROM orders WHERE client_id = ?", (order.client_id,)
+        [(kind, body)] = house.journal._connection.execute(
+            "SELECT kind, body FROM events ORDER BY seq DESC LIMIT 1"
         )
-        in_journal.append(row.fetchone() is not None)
+        in_journal.append((kind, json.loads(body)["client_id"]) == ("intent", order.client_id))
         return Placement(ACK, make_report(Signal.OPENED, order.client_id))
 
     house.venue.on_place = check

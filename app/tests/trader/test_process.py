@@ -42,10 +42,11 @@ def open_orders(venue: RunningVenue) -> set[str]:
 
 
 def intents(trader: RunningTrader) -> set[str]:
-    """Client ids that the journal holds."""
+    """Client ids of the intents that the journal holds; its tables may lag behind its events."""
     connection = apsw.Connection(str(trader.journal_path), flags=apsw.SQLITE_OPEN_READONLY)
     try:
-        return {row[0] for row in connection.execute("SELECT client_id FROM orders")}
+        rows = connection.execute("SELECT body FROM events WHERE kind = 'intent'")
+        return {json.loads(body)["client_id"] for (body,) in rows}
     finally:
         connection.close()
 

@@ -16,7 +16,7 @@ from tests.venue_sim.support import RunningVenue
 from trader.journal import Journal, records
 from trader.model.orders import Order
 from trader.model.transitions import OrderState, Signal
-from trader.model.values import OrderKind, Quote, Side
+from trader.model.values import Quote, Side
 from trader.orders.admission import Admission
 from trader.orders.book import OrderBook
 from trader.orders.gate import Gate
@@ -74,11 +74,15 @@ class House:
         await self.gateway.place(order)
         return order
 
+    async def stranger(self, client_id: str) -> None:
+        """A resting order of the account that somebody else has placed."""
+        params = {"newClientOrderId": client_id}
+        await self.gateway.exchange.create_order("BTC/USDT", "limit", "buy", "0.01", "50000", params)
+
     async def market(self, client_id: str) -> None:
         """A trade of the account by somebody else."""
-        await self.gateway.place(
-            make_order(client_id, kind=OrderKind.MARKET, price=None, side=Side.SELL, quantity=DUST)
-        )
+        params = {"newClientOrderId": client_id}
+        await self.gateway.exchange.create_order("BTC/USDT", "market", "sell", str(DUST), None, params)
 
 
 @pytest.fixture
@@ -103,7 +107,7 @@ async def test_the_first_run_takes_what_is_there_as_the_beginning(house: House) 
 
 
 async def test_an_account_that_somebody_trades_on_has_no_beginning(house: House) -> None:
-    await house.gateway.place(make_order("web_1", price=Decimal(50_000)))
+    await house.stranger("web_1")
     assert await house.kinds() == {"foreign_order"}
 
 
@@ -129,9 +133,9 @@ async def test_an_order_that_ended_unseen_is_asked_for(house: House) -> None:
 
 async def test_what_nothing_explains(house: House) -> None:
     assert await house.kinds() == set()
-    await house.gateway.place(make_order("web_1", price=Decimal(50_000)))
+    await house.stranger("web_1")
     assert await house.kinds() == {"foreign_order"}
-    await house.gateway.place(make_order("trader-01-1-900", price=Decimal(50_000)))
+    await house.stranger("trader-01-1-900")
     assert await house.kinds() == {"foreign_order", "no_intent"}
     await house.market("web_2")
     assert await house.kinds() == {"foreign_order", "no_intent", "foreign_fill", "balance"}
@@ -157,3 +161,24 @@ async def test_a_venue_that_does_not_answer_is_no_agreement(quiet_venue: Running
     with pytest.raises(VenueError, match="balances"):
         await house.reconciler.run()
     assert house.reconciler.last_success_ns == before
+
+
+async def test_a_difference_is_valued(house: House) -> None:
+    assert await house.kinds() == set()
+    await house.market("web_1")
+    report = await house.reconciler.run()
+    # 0.0001 BTC of 60000 and what was got for it.
+    assert report.drift_usd is not None
+    assert 11 < report.drift_usd < 13
+
+
+@pytest.mark.parametrize(("name", "kind"), [("web_1", "foreign_order"), ("trader-01-0-7", "old_epoch_order")])
+async def test_what_no_journal_explains_is_cancelled_where_the_policy_says_so(
+    house: House, name: str, kind: str
+) -> None:
+    await house.stranger(name)
+    assert await house.kinds() == {kind}
+    cancelling = Policy("trader-01", 1, cancel_foreign=True, cancel_old_epoch=True)
+    house.reconciler._policy = cancelling
+    assert await house.kinds() == set()
+    assert await house.gateway.open_orders() == []

@@ -80,7 +80,7 @@ async def test_wishes_become_requests() -> None:
     trading.on_quote(QUOTE)
     await settled(trading)
     assert (recorder.placed, recorder.cancelled) == ([PLACE], ["trader-01-1-1"])
-    assert trading.quote("BTC/USDT") is QUOTE
+    assert trading.quote("BTC/USDT") is None, "quotes come from whoever hears them"
 
 
 async def test_behind_a_closed_gate_nobody_is_asked() -> None:

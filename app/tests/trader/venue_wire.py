@@ -15,6 +15,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from tests.trader.support import make_order
 from trader.model.orders import Order
+from trader.venue.budget import Budget, BudgetCore
+from trader.venue.endpoints import Tariff
 from trader.venue.exchange import VenueAccess
 from trader.venue.gateway import Gateway
 
@@ -115,6 +117,9 @@ async def connected(venue: str) -> tuple[Gateway, Wire]:
     """A gateway that has loaded the markets, and the wire behind it, with no requests on it yet."""
     access = VenueAccess(venue, None, None, 5_000, 2_000, "key", SECRET, "words", HOST)
     gateway, wire = Gateway(access, [symbol_of(venue)]), Wire()
+    gateway.wire.budget = Budget(
+        BudgetCore(Tariff((), {}))
+    )  # the cases come faster than a venue may be asked
     gateway.exchange.open = lambda own_session=False: None
     gateway.exchange.session = wire
     gateway.exchange.own_session = False

@@ -12,6 +12,7 @@ from trader.model.identifiers import HOST_PATTERN
 from trader.preflight.bounds import PreflightSettings
 from trader.risk import Limits
 from trader.service.control import ControlSettings
+from trader.strategy import StrategyError
 from trader.venue.option_rules import check_options
 from trader.venue.venues import ids_fit, rule_of
 
@@ -66,7 +67,10 @@ class VenueSettings(_Strict):
     @field_validator("id")
     @classmethod
     def _covered(cls, value: str) -> str:
-        rule_of(value)
+        try:
+            rule_of(value)
+        except ValueError as error:
+            raise ValueError(str(error).removeprefix("venue.id: ")) from error
         return value
 
     @field_validator("ccxt_options")
@@ -250,6 +254,8 @@ def load_settings(path: Path) -> Settings:
         strategy.load(settings.strategy.name, settings.strategy.parameters, list(settings.symbols))
     except ValidationError as error:
         raise SettingsError(f"{path}: {_one_line(error, 'strategy.parameters.')}") from error
+    except StrategyError as error:
+        raise SettingsError(f"{path}: {error}") from error
     return settings
 
 

@@ -199,6 +199,8 @@ def _with_evidence(base: Any) -> Any:
                 error = errors.BadResponse(f"{self.id} {method} {url.split('?')[0]}: the answer is not JSON")
                 _attach(error, 200, {}, answer)
                 raise error
+            if self.wire is not None and isinstance(answer, dict) and "rateLimits" in answer:
+                self.wire.budget.learn_rows(answer["rateLimits"])  # what exchangeInfo says of the limits
             return answer
 
         def handle_errors(
