@@ -13,6 +13,12 @@ from tests.venue_sim.support import RunningVenue, eventually
 from trader.venue.order_entry import OrderEntry
 from trader.venue.wire_errors import LostAnswerError, NotSentError, RefusedError
 
+# A connection that is left open shows as a warning when the loop is closed.
+pytestmark = [
+    pytest.mark.filterwarnings("error::ResourceWarning"),
+    pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning"),
+]
+
 IDS = {"symbol": "BTCUSDT", "origClientOrderId": "trader-01-1-1", "recvWindow": "3000"}
 Peer = Callable[[web.WebSocketResponse, dict[str, Any]], Awaitable[None]]
 

@@ -199,7 +199,8 @@ class OrderEntry:
     async def _run(self) -> None:
         backoff = FIRST_BACKOFF_SECONDS
         loop = asyncio.get_running_loop()
-        connector = aiohttp.TCPConnector(ssl=self._ssl, resolver=self._resolver)
+        # A frozen peer never ends its side of TLS: without the cleanup each would leave a socket behind.
+        connector = aiohttp.TCPConnector(ssl=self._ssl, resolver=self._resolver, enable_cleanup_closed=True)
         async with aiohttp.ClientSession(connector=connector) as session:
             while True:
                 began, pause = loop.time(), 0.0
