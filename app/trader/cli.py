@@ -11,6 +11,7 @@ from trader.commands.config_docs import config_docs
 from trader.commands.journal import journal
 from trader.commands.output import CONFIG, FILE, UserError
 from trader.commands.preflight import preflight
+from trader.shadow.cli import shadow
 
 
 @click.group()
@@ -24,7 +25,7 @@ def main() -> None:
     """
 
 
-for command in (*control.COMMANDS, journal, preflight, config_docs):
+for command in (*control.COMMANDS, journal, preflight, shadow, config_docs):
     main.add_command(command)
 
 

@@ -31,7 +31,7 @@ from trader.model.transitions import Signal
 from trader.model.values import Fill, Instrument, OrderKind, OrderReport, Side
 from trader.orders import manager as manager_module
 from trader.orders import resolution
-from trader.venue.interface import Found, KeyPermissions, Lookup, Placement, VenueError
+from trader.venue.interface import Found, Lookup, Placement, VenueError
 from trader.venue.outcomes import Outcome
 
 HOST, EPOCH = "trader-01", 1
@@ -292,9 +292,6 @@ class ModelVenue:
     async def time_ms(self) -> int:
         now_ms: int = await self._query(lambda: clock_ms(self._loop))
         return now_ms
-
-    async def permissions(self) -> KeyPermissions:
-        return KeyPermissions(True, False, "trade")
 
     async def cancel_stranger(self, report: OrderReport) -> None:
         raise VenueError("there are no strangers here")

@@ -27,6 +27,7 @@ STATUS: answers.StatusAnswer = {
     "release": "r7",
     "sha256": "ab",
     "version": "0.1.0",
+    "mode": "live",
     "state": "halted",
     "reasons": {"latch": "the kill switch is tripped"},
     "host": "trader-01",
@@ -43,7 +44,7 @@ STATUS: answers.StatusAnswer = {
     "streams": {"quotes": 0.25},
     "orders": {"open": 1},
     "latch": LATCH,
-    "clock": {"offset_ms": -3.5, "limit_ms": 500, "measured_at_ns": 1},
+    "clock": {"offset_ms": -3.5, "limit_ms": 500},
     "pnl": {"day": "2026-01-31", "usd": "-200.00", "limit_usd": "-200"},
     "budget": {"used_weight": 100, "limit": 6_000, "waiting": 0, "blocked_seconds": 0},
 }

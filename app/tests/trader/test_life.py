@@ -22,6 +22,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from tests.trader.parts import Parts
 from tests.trader.simulation import (
     CALM,
     EPOCH,
@@ -32,18 +33,12 @@ from tests.trader.simulation import (
     Weather,
     virtual_clock,
 )
-from tests.trader.support import BTC, NO_LIMITS
+from tests.trader.support import BTC
 from trader.journal.records import Kind
 from trader.model.intents import Place
 from trader.model.orders import ZERO
 from trader.model.transitions import FINAL, OrderState, Signal
-from trader.model.values import OrderKind, Quote, Side
-from trader.orders.admission import Admission
-from trader.orders.book import OrderBook
-from trader.orders.gate import Gate
-from trader.orders.manager import OrderManager
-from trader.orders.resolution import Resolver
-from trader.reconcile import Policy, Reconciler
+from trader.model.values import OrderKind, Side
 from trader.telemetry.events import Events
 from trader.telemetry.metrics import Metrics
 from trader.venue.interface import VenueError
@@ -73,31 +68,11 @@ class Process:
 
     def __init__(self, venue: ModelVenue, journal: ModelJournal) -> None:
         self.journal = journal
-        self.gate = Gate(lambda state, reasons: None, "start")
-        events = Silent()
-        anything: Any = journal
         snapshot = journal.snapshot()
-        book = OrderBook()
-        admission = Admission(NO_LIMITS, book, venue.instruments, self.gate, METRICS, events)
-        self.manager = OrderManager(anything, venue, book, admission, self.gate, METRICS, events)
-        admission.quotes[BTC.symbol] = Quote(
-            BTC.symbol, Decimal(60_000), Decimal(60_000), time.monotonic_ns()
-        )
-        admission.begin_day(None, [])
-        self.resolver = Resolver(self.manager, venue, METRICS, events)
-        self.manager.unproven = self.resolver.start
-        policy = Policy(HOST, EPOCH)
-        self.reconciler = Reconciler(
-            anything,
-            snapshot,
-            venue,
-            self.manager,
-            self.resolver,
-            admission.valuation,
-            policy,
-            METRICS,
-            events,
-        )
+        parts = Parts(journal, venue, snapshot, host=HOST, metrics=METRICS, events=Silent())
+        self.gate, self.manager, self.resolver = parts.gate, parts.manager, parts.resolver
+        self.reconciler = parts.reconciler
+        parts.quote()
         self.manager.load(snapshot)
         self.tasks: set[asyncio.Task[Any]] = set()
         self.errors: list[BaseException] = []

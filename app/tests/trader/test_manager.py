@@ -13,20 +13,15 @@ from typing import Any
 
 import pytest
 
-from tests.trader.support import BTC, NO_LIMITS, make_fill, make_order, make_report
+from tests.trader.parts import Parts
+from tests.trader.support import BTC, make_fill, make_order, make_report
 from trader.journal import Journal, Snapshot
 from trader.model.intents import Place
 from trader.model.orders import Order
 from trader.model.transitions import OrderState, Signal
-from trader.model.values import OrderKind, Quote, Side
+from trader.model.values import OrderKind, Side
 from trader.orders import resolution
-from trader.orders.admission import Admission
-from trader.orders.book import OrderBook
-from trader.orders.gate import Gate
-from trader.orders.manager import OrderManager
-from trader.orders.resolution import MARGIN_MS, Resolver, is_proof
-from trader.telemetry.events import Events
-from trader.telemetry.metrics import Metrics
+from trader.orders.resolution import MARGIN_MS, is_proof
 from trader.venue.interface import Found, Lookup, Placement, VenueError
 from trader.venue.outcomes import Outcome
 
@@ -78,20 +73,11 @@ class House:
         self.venue = ModelVenue()
         self.journal = Journal.open(folder / "j.sqlite", "trader-01", "one", 1, "dev")
         self.journal.start(lambda seconds, count: None, lambda error: self.gate.halt("journal", str(error)))
-        self.gate = Gate(lambda state, reasons: None, "start")
+        parts = Parts(self.journal, self.venue, Snapshot())
+        parts.quote()
+        self.gate, self.metrics, self.manager = parts.gate, parts.metrics, parts.manager
+        self.resolver = parts.resolver
         self.gate.clear("start")
-        self.metrics = Metrics()
-        gateway: Any = self.venue
-        events = Events()
-        book = OrderBook()
-        admission = Admission(NO_LIMITS, book, self.venue.instruments, self.gate, self.metrics, events)
-        admission.quotes["BTC/USDT"] = Quote(
-            "BTC/USDT", Decimal(60_000), Decimal(60_000), time.monotonic_ns()
-        )
-        admission.begin_day(None, [])
-        self.manager = OrderManager(self.journal, gateway, book, admission, self.gate, self.metrics, events)
-        self.resolver = Resolver(self.manager, gateway, self.metrics, events)
-        self.manager.unproven = self.resolver.start
 
     async def place(self) -> Order | None:
         intent = Place(

@@ -11,19 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.trader.parts import Parts
 from tests.trader.support import BTC, make_order
 from trader.journal import Journal, records
 from trader.model.intents import Place
 from trader.model.orders import Order
 from trader.model.transitions import OrderState, Signal
 from trader.model.values import Fill, Instrument, OrderKind, OrderReport, Quote, Side
-from trader.orders.gate import Gate
-from trader.orders.manager import OrderManager
-from trader.orders.resolution import Resolver
-from trader.reconcile import Reconciler
-from trader.shadow import PaperSettings, PaperVenue
-from trader.telemetry.events import Events
-from trader.telemetry.metrics import Metrics
+from trader.shadow.paper import PaperVenue
+from trader.shadow.settings import PaperSettings
 from trader.venue.interface import Found, Lookup, Placement, Venue, VenueError, now_ms
 from trader.venue.outcomes import Outcome
 
@@ -317,14 +313,12 @@ class Desk:
         self.venue = PaperVenue(
             PublicOnly(), settings, balances, snapshot.positions, snapshot.orders, snapshot.cursors
         )
-        metrics, events = Metrics(), Events()
-        self.gate = Gate(lambda state, reasons: None, "start")
-        self.manager = OrderManager(self.journal, self.venue, self.gate, metrics, events)
+        parts = Parts(self.journal, self.venue, snapshot, host="t")
+        parts.quote()
+        self.gate, self.manager, self.reconciler = parts.gate, parts.manager, parts.reconciler
+        parts.quote(PERP.symbol)
         self.venue.report, self.venue.fill = self.manager.report, self.manager.fill
-        resolver = Resolver(self.manager, self.venue, metrics, events)
-        self.manager.unproven = resolver.start
         self.manager.load(snapshot)
-        self.reconciler = Reconciler(self.journal, snapshot, self.venue, self.manager, resolver, metrics, "t")
 
     async def open(self) -> Desk:
         await self.venue.connect()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
@@ -10,21 +9,15 @@ from typing import Any
 
 import pytest
 
-from tests.trader.support import NO_LIMITS, make_order
+from tests.trader.parts import Parts
+from tests.trader.support import make_order
 from tests.trader.test_gateway import access
 from tests.venue_sim.support import RunningVenue
 from trader.journal import Journal, records
 from trader.model.orders import Order
 from trader.model.transitions import OrderState, Signal
-from trader.model.values import Quote, Side
-from trader.orders.admission import Admission
-from trader.orders.book import OrderBook
-from trader.orders.gate import Gate
-from trader.orders.manager import OrderManager
-from trader.orders.resolution import Resolver
-from trader.reconcile import Policy, Reconciler
-from trader.telemetry.events import Events
-from trader.telemetry.metrics import Metrics
+from trader.model.values import Side
+from trader.reconcile import Policy
 from trader.venue.gateway import Gateway
 from trader.venue.interface import VenueError
 
@@ -39,28 +32,10 @@ class House:
         self.journal = Journal.open(folder / "j.sqlite", "trader-01", "trader-01", 1, "dev")
         snapshot = self.journal.snapshot()
         self.journal.start(lambda seconds, count: None, lambda error: None)
-        metrics, events = Metrics(), Events()
-        gate = Gate(lambda state, reasons: None, "start")
-        book = OrderBook()
-        admission = Admission(NO_LIMITS, book, gateway.instruments, gate, metrics, events)
-        admission.quotes["BTC/USDT"] = Quote(
-            "BTC/USDT", Decimal(60_000), Decimal(60_000), time.monotonic_ns()
-        )
-        self.manager = OrderManager(self.journal, gateway, book, admission, gate, metrics, events)
+        parts = Parts(self.journal, gateway, snapshot)
+        parts.quote()
+        self.manager, self.reconciler = parts.manager, parts.reconciler
         self.manager.load(snapshot)
-        resolver = Resolver(self.manager, gateway, metrics, events)
-        self.policy = Policy("trader-01", 1)
-        self.reconciler = Reconciler(
-            self.journal,
-            snapshot,
-            gateway,
-            self.manager,
-            resolver,
-            admission.valuation,
-            self.policy,
-            metrics,
-            events,
-        )
 
     async def kinds(self) -> set[str]:
         report = await self.reconciler.run()

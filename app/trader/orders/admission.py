@@ -17,6 +17,7 @@ from trader.risk import (
     DailyPnl,
     Limits,
     LossLevel,
+    RejectCode,
     Rejection,
     RiskEngine,
     RiskInput,
@@ -25,6 +26,7 @@ from trader.risk import (
 from trader.telemetry.events import Events
 from trader.telemetry.metrics import Metrics
 
+REPEATED = "repeated_execution"
 PNL_SECONDS = 0.1  # the P&L moves with every quote; computing it that often would buy nothing
 TELL_SECONDS = 10.0  # a strategy that runs into a limit does so many times a second
 
@@ -97,6 +99,9 @@ class Admission:
 
     def _refuse(self, rejection: Rejection) -> None:
         code = rejection.code.value
+        if rejection.code is RejectCode.REPEATED_EXECUTION:
+            # MiFID II RTS 6, Art. 15(3): after it nothing goes on until a person says so, here by a reload.
+            self._gate.halt(REPEATED, rejection.text)
         self._metrics.count("trader_risk_rejections_total", code=code)
         self._untold[code] += 1
         now = time.monotonic()
@@ -106,7 +111,8 @@ class Admission:
             self._events.emit("order_refused", "warning", code=code, message=rejection.text, count=count)
 
     def reload(self, limits: Limits) -> list[Change]:
-        """Take new limits; see `RiskEngine.reload`."""
+        """Take new limits, by a person's act; see `RiskEngine.reload`."""
+        self._gate.clear(REPEATED)
         return self._engine.reload(limits)
 
     # -- the day

@@ -86,7 +86,7 @@ class Limits(BaseModel):
         100, "Time, in milliseconds, in which the same intent of a strategy may not come again.", le=60_000
     )
     max_daily_loss_usd: Decimal = _ceiling(
-        Decimal(100),
+        Decimal(200),
         "Loss since midnight UTC, in USD, realised and unrealised with fees, at which trading ends for the"
         " day; warnings come at 50 % and 80 % of it.",
     )

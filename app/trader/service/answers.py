@@ -21,29 +21,23 @@ class ClockAnswer(TypedDict):
 
     offset_ms: float
     limit_ms: float
-    measured_at_ns: int
 
 
 class PnlAnswer(TypedDict):
-    """Of the day (UTC), in the quote currency.
+    """Of the day (UTC), realised and unrealised; None = not known. The latch trips at `limit_usd`."""
 
-    limit: the loss at which the latch trips, negative.
-    """
-
-    day: str
-    realized: str
-    unrealized: str
-    total: str
-    limit: str
+    day: str | None
+    usd: str | None
+    limit_usd: str
 
 
 class BudgetAnswer(TypedDict):
-    """One rate limit of the venue."""
+    """The venue's request weight, and what waits for it."""
 
-    name: str
-    used: int
+    used_weight: int
     limit: int
-    window_seconds: float
+    waiting: int
+    blocked_seconds: float
 
 
 class StatusAnswer(TypedDict):
@@ -52,6 +46,7 @@ class StatusAnswer(TypedDict):
     release: str
     sha256: str
     version: str
+    mode: str
     state: str
     reasons: dict[str, str]
     host: str
@@ -70,7 +65,7 @@ class StatusAnswer(TypedDict):
     latch: NotRequired[LatchAnswer]
     clock: NotRequired[ClockAnswer]
     pnl: NotRequired[PnlAnswer]
-    budget: NotRequired[list[BudgetAnswer]]
+    budget: NotRequired[BudgetAnswer]
 
 
 class DifferenceAnswer(TypedDict):
@@ -85,6 +80,7 @@ class ReconcileAnswer(TypedDict):
 
     clean: bool
     seconds: float
+    drift_usd: str | None
     differences: list[DifferenceAnswer]
 
 

@@ -1,6 +1,5 @@
 """The settings file: one YAML file, every key checked, mistakes told by key in one line."""
 
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,6 +11,7 @@ from trader.model.identifiers import HOST_PATTERN
 from trader.preflight.bounds import PreflightSettings
 from trader.risk import Limits
 from trader.service.control import ControlSettings
+from trader.shadow.settings import PaperSettings
 from trader.strategy import StrategyError
 from trader.venue.option_rules import check_options
 from trader.venue.venues import ids_fit, rule_of
@@ -163,17 +163,6 @@ class ClockSettings(_Strict):
     )
 
 
-class PaperSettings(_Strict):
-    """The simulated account of the modes paper and shadow."""
-
-    balances: dict[str, Decimal] = Field(
-        default_factory=lambda: {"USDT": Decimal(100_000)}, description="What it starts with, by asset."
-    )
-    fee: Decimal = Field(
-        default=Decimal("0.001"), ge=0, lt=1, description="Share of what each fill brings, kept as its fee."
-    )
-
-
 Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9]+/[A-Z0-9]+(:[A-Z0-9]+)?$")]
 
 
@@ -182,8 +171,9 @@ class Settings(_Strict):
 
     mode: Literal["live", "paper", "shadow"] = Field(
         default="live",
-        description="live = orders go to the venue. paper, shadow = live data, simulated fills, and nothing"
-        " is sent; needs no key.",
+        description="live = orders go to the venue. paper = live data and simulated fills; nothing is sent,"
+        " no key is needed. shadow = the same beside a live instance, to be compared with it by"
+        " `trader shadow diff`.",
     )
     trading_state: Literal["active", "reduce_only", "halted"] = Field(
         default="active",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from trader.journal import Journal, Snapshot
 from trader.kill_switch import Latch
 from trader.kill_switch.latch import FILE_NAME
+from trader.model.orders import total_changes
 from trader.model.values import Quote, TradingState
 from trader.orders.admission import Admission
 from trader.orders.book import OrderBook
@@ -16,6 +17,7 @@ from trader.reconcile import Policy, Reconciler
 from trader.service.credentials import Credentials
 from trader.service.kill import KillSwitch
 from trader.service.settings import Settings
+from trader.shadow.paper import PaperVenue
 from trader.telemetry.events import Events
 from trader.telemetry.metrics import Metrics
 from trader.venue.exchange import VenueAccess
@@ -30,6 +32,7 @@ class Stack:
     Args:
         gateway: the connection to the real venue; its public side alone in the modes paper and shadow.
         venue: who takes our orders: the gateway, or the paper account.
+        paper: the paper account, where there is one.
         snapshot: what the journal held at the start.
     """
 
@@ -43,6 +46,7 @@ class Stack:
     kill_switch: KillSwitch
     gateway: Gateway
     venue: Venue
+    paper: PaperVenue | None
     admission: Admission
     manager: OrderManager
     resolver: Resolver
@@ -54,8 +58,10 @@ class Stack:
             self.admission.begin_day(self.snapshot.day, self.snapshot.fills_after_day)
 
     def heard(self, quote: Quote) -> None:
-        """A new quote: what it means for values, before anybody decides by it."""
+        """A new quote: what it means for values and on paper, before anybody decides by it."""
         self.admission.quotes[quote.symbol] = quote
+        if self.paper is not None:
+            self.paper.on_quote(quote)
 
 
 def build(
@@ -79,12 +85,15 @@ def build(
     latch = Latch.load(folder / FILE_NAME, snapshot.traded, settings.latch.textfiles)
     gate = Gate(gate_changed, "not reconciled yet", lambda: kill_switch.why())
     kill_switch = KillSwitch(latch, journal, gate, metrics, events)
-    venue: Venue = gateway
+    paper = None if settings.mode == "live" else _paper(settings, gateway, snapshot)
+    venue: Venue = gateway if paper is None else paper
     book = OrderBook()
     admission = Admission(settings.risk, book, venue.instruments, gate, metrics, events)
     manager = OrderManager(journal, venue, book, admission, gate, metrics, events)
     resolver = Resolver(manager, venue, metrics, events)
     manager.unproven = resolver.start
+    if paper is not None:
+        paper.report, paper.fill = manager.report, manager.fill
     policy = Policy(
         settings.host,
         settings.epoch,
@@ -95,9 +104,18 @@ def build(
         journal, snapshot, venue, manager, resolver, admission.valuation, policy, metrics, events
     )
     return Stack(
-        settings, metrics, events, gate, journal, snapshot, latch, kill_switch, gateway, venue,
+        settings, metrics, events, gate, journal, snapshot, latch, kill_switch, gateway, venue, paper,
         admission, manager, resolver, reconciler,
     )  # fmt: skip
+
+
+def _paper(settings: Settings, gateway: Gateway, snapshot: Snapshot) -> PaperVenue:
+    """The paper account as the journal has left it."""
+    start = settings.paper.balances if snapshot.baseline is None else snapshot.baseline
+    balances = total_changes([dict(start), snapshot.changes])
+    return PaperVenue(
+        gateway, settings.paper, balances, snapshot.positions, snapshot.orders, snapshot.cursors
+    )
 
 
 def access(settings: Settings, credentials: Credentials) -> VenueAccess:

@@ -20,33 +20,17 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from trader.model.orders import ZERO, Order
 from trader.model.transitions import WORKING, OrderState, Signal
 from trader.model.values import Fill, Instrument, OrderKind, OrderReport, Quote, Side
 from trader.shadow.account import STEP, Account, needs
+from trader.shadow.settings import PaperSettings
 from trader.venue.interface import Found, Lookup, Placement, Venue, VenueError
 from trader.venue.outcomes import Outcome
 
 BASIS_POINTS = Decimal(10_000)
 REMEMBERED = 2_000  # ended orders, for queries
 TRADES = 10_000  # far more than come between two reconciliations
-
-
-class PaperSettings(BaseModel):
-    """Settings of the paper account.
-
-    Args:
-        balances: total by asset when the journal is empty.
-        maker_fee_bps, taker_fee_bps: of the order's value, in 1/100 %, paid in the quote (or settle) asset.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    balances: dict[str, Decimal] = Field(default_factory=lambda: {"USDT": Decimal(10_000)})
-    maker_fee_bps: Decimal = Field(default=Decimal(10), ge=0, le=1_000)
-    taker_fee_bps: Decimal = Field(default=Decimal(10), ge=0, le=1_000)
 
 
 class PaperVenue:

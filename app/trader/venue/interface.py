@@ -129,13 +129,6 @@ class Venue(Protocol):
             VenueError: the query failed.
         """
 
-    async def permissions(self) -> KeyPermissions:
-        """What our key may do.
-
-        Raises:
-            VenueError: the query failed, or its answer cannot be read.
-        """
-
     async def time_ms(self) -> int:
         """The venue's clock (UTC).
 
