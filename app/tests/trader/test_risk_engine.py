@@ -179,8 +179,8 @@ CASES: list[tuple[RejectCode, Check, Check]] = [
     ),
     (
         RejectCode.DAILY_LOSS,
-        lambda: check(intent(), view(daily_pnl_usd=Decimal("-100"))),
-        lambda: check(intent(), view(daily_pnl_usd=Decimal("-99.99"))),
+        lambda: check(intent(), view(daily_pnl_usd=Decimal("-200"))),
+        lambda: check(intent(), view(daily_pnl_usd=Decimal("-199.99"))),
     ),
     (
         RejectCode.ORDER_RATE,

@@ -1,6 +1,7 @@
 """What a check is, and how one that fails, hangs or breaks keeps none of the others from running."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -85,12 +86,14 @@ async def _on_thread(run: Callable[[], Finding]) -> Finding:
             method(value)
 
     def work() -> None:
+        method: Callable[[Any], None] = future.set_result
+        value: Any
         try:
-            finding = run()
+            value = run()
         except Exception as error:  # noqa: BLE001 - handed on as it is
-            loop.call_soon_threadsafe(settle, future.set_exception, error)
-        else:
-            loop.call_soon_threadsafe(settle, future.set_result, finding)
+            method, value = future.set_exception, error
+        with contextlib.suppress(RuntimeError):  # the loop is closed: it was given up, nobody waits any more
+            loop.call_soon_threadsafe(settle, method, value)
 
     # A daemon: the loop's own pool would be waited for at exit, and one that hangs would never let go.
     threading.Thread(target=work, name="preflight", daemon=True).start()

@@ -54,7 +54,12 @@ class _Number(click.ParamType[Decimal]):
 
 @click.group()
 def shadow() -> None:
-    """The same strategy on live data, without an order sent."""
+    """The same strategy on live data, without an order sent.
+
+    \b
+    Example:
+      trader shadow diff /var/lib/trader-shadow/journal.sqlite /var/lib/trader/journal.sqlite
+    """
 
 
 @shadow.command()
@@ -93,7 +98,12 @@ def diff(
     *,
     as_json: bool,
 ) -> None:
-    """Compare the decisions in SHADOW_JOURNAL with those in LIVE_JOURNAL."""
+    """Compare the decisions in SHADOW_JOURNAL with those in LIVE_JOURNAL.
+
+    \b
+    Example:
+      trader shadow diff shadow.sqlite live.sqlite --since 2026-03-01T12:00:00
+    """
     try:
         decided = load_decisions(shadow_journal, since, until)
         live = load_decisions(live_journal, since, until)
