@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +16,12 @@ class Row:
     """One venue.
 
     Args:
-        create: path of the new order; `carries` = what its parameters must hold, word for word.
-        created: the good answer; `lookup`, `found`, `absent` likewise, path by path.
-        named: the place of our id in the good answer, as its text.
-        cancel: path, and `cancel_carries` its parameters.
-        cancelled: the good answer to the cancel.
+        create: path of the new order; `carries` = what its parameters must hold, word for word; `created` =
+            the good answer.
+        wire_id: our id as this venue spells it; other_id: of another order of ours.
+        lookup: path that is asked first, with `lookup_carries`; `found` and `absent` = the answers by path.
+        cancel: path, with `cancel_carries`; `cancelled` = the good answer.
+        open_orders: path, and an answer with our order alone.
     """
 
     create: str
@@ -338,3 +340,10 @@ ROWS: dict[str, Row] = {
         open_orders=("/orders/historical/batch", {"orders": [_COINBASE_ORDER], "cursor": ""}),
     ),
 }
+
+
+def replaced(answer: Any, row: Row, other: str) -> Any:
+    """The answer about another order: every text of our id in it is another one."""
+    text = json.dumps(answer)
+    dashed = "-".join((other[:8], other[8:12], other[12:16], other[16:20], other[20:]))
+    return json.loads(text.replace(row.wire_id, other).replace(DASHED, dashed))

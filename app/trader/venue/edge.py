@@ -36,9 +36,12 @@ class Edge:
         """Our id as the venue gets it.
 
         Raises:
-            ValueError: the id is none of ours, or does not fit.
+            UnsendableError: the venue cannot carry it.
         """
-        return to_wire(order.client_id, self._rule.form)
+        try:
+            return to_wire(order.client_id, self._rule.form)
+        except ValueError as error:
+            raise UnsendableError(str(error)) from error
 
     def new_order(self, order: Order) -> tuple[str, str, str, str, str | None, dict[str, Any]]:
         """The arguments of create_order.
@@ -56,23 +59,24 @@ class Edge:
         return order.symbol, order.kind.value, order.side.value, quantity, price, params
 
     def _amounts(self, order: Order) -> tuple[str, str | None]:
-        """Quantity and price as text, exactly as they will go out.
+        """Quantity and price as text, exactly as they go out: ccxt would cut or round what is off the grid.
 
         Raises:
-            UnsendableError: ccxt would cut or round one of them without a word.
+            UnsendableError: one of them is off the grid, or the market is not known.
         """
-        contracts = order.quantity / self._contract_size(order.symbol)
-        quantity = format(contracts, "f")
-        sent = self._exchange.amount_to_precision(order.symbol, quantity)
-        if Decimal(sent) != contracts:
-            raise UnsendableError(f"quantity {order.quantity} of {order.symbol} would go out as {sent}")
+        instrument = self._instruments.get(order.symbol)
+        if instrument is None:
+            raise UnsendableError(f"{order.symbol} is not one of our symbols, or the markets are not loaded")
+        if order.quantity % instrument.step_size != 0:
+            step = instrument.step_size
+            raise UnsendableError(f"quantity {order.quantity} of {order.symbol} is off its grid of {step:f}")
+        quantity = format(order.quantity / instrument.contract_size, "f")
         if order.price is None:
             return quantity, None
-        price = format(order.price, "f")
-        sent = self._exchange.price_to_precision(order.symbol, price)
-        if Decimal(sent) != order.price:
-            raise UnsendableError(f"price {order.price} of {order.symbol} would go out as {sent}")
-        return quantity, price
+        if order.price % instrument.tick_size != 0:
+            tick = instrument.tick_size
+            raise UnsendableError(f"price {order.price} of {order.symbol} is off its grid of {tick:f}")
+        return quantity, format(order.price, "f")
 
     def _life(self) -> dict[str, Any]:
         """The moment after which the venue refuses this request, where it is a parameter of the order."""

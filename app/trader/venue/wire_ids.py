@@ -30,13 +30,13 @@ def to_wire(client_id: str, form: WireForm) -> str:
     """The id as the venue gets it.
 
     Raises:
-        ValueError: not an id of ours, or a number that the form has no room for.
+        ValueError: the form has no room for it: a number is too large, or it is no id of ours.
     """
+    if form is WireForm.TEXT:
+        return client_id
     parts = parse_client_id(client_id)
     if parts is None:
         raise ValueError(f"{client_id!r} is not a client order id of ours")
-    if form is WireForm.TEXT:
-        return client_id
     if parts.epoch > LAST_EPOCH or parts.sequence > LAST_SEQUENCE:
         raise ValueError(
             f"{client_id!r} does not fit into 32 hex digits: the last epoch is {LAST_EPOCH}, "
