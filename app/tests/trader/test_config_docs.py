@@ -77,3 +77,8 @@ def test_the_command_prints_them() -> None:
     assert (done.returncode, done.stderr, done.stdout) == (0, "", markdown(Settings))
     schema = json.loads(trader("config-docs", "--json").stdout)
     assert set(schema["properties"]) == set(Settings.model_fields)
+
+
+def test_the_page_in_the_docs_is_what_the_code_says() -> None:
+    page = Path(__file__).resolve().parents[3] / "docs" / "configuration.md"
+    assert page.read_text() == markdown(Settings), "run: trader config-docs > docs/configuration.md"

@@ -86,3 +86,11 @@ def test_the_ca_file_is_checked_for_a_run_only(tmp_path: Path) -> None:
     settings = load_settings(written(tmp_path, settings_of(tmp_path, venue=venue)))
     with pytest.raises(SettingsError, match=r"venue\.ca_file: .*absent\.pem: No such file"):
         check_files(settings)
+
+
+def test_a_venue_that_is_not_proven_needs_a_name_for_the_risk(tmp_path: Path) -> None:
+    kraken = {"id": "kraken"}
+    with pytest.raises(SettingsError, match=r"venue\.id: requests to kraken are covered"):
+        load_settings(written(tmp_path, settings_of(tmp_path, venue=kraken)))
+    load_settings(written(tmp_path, settings_of(tmp_path, venue=kraken, mode="paper")))
+    load_settings(written(tmp_path, settings_of(tmp_path, venue=kraken | {"accept_unproven_by": "desk"})))

@@ -14,7 +14,7 @@ from trader.service.control import ControlSettings
 from trader.shadow.settings import PaperSettings
 from trader.strategy import StrategyError
 from trader.venue.option_rules import check_options
-from trader.venue.venues import ids_fit, rule_of
+from trader.venue.venues import Proof, ids_fit, rule_of
 
 LAST_SEQUENCE = 10**10  # more orders than any host will send: ids must fit until then
 
@@ -58,6 +58,11 @@ class VenueSettings(_Strict):
         default="",
         description="Who has seen at the venue, and when, that the key cannot withdraw; only for venues whose"
         " API cannot tell.",
+    )
+    accept_unproven_by: str = Field(
+        default="",
+        description="Who takes the risk, and since when, of trading live at a venue whose streams have never"
+        " been run against an emulator; without it the service trades there on paper only.",
     )
     ccxt_options: dict[str, Any] = Field(
         default_factory=dict,
@@ -167,7 +172,7 @@ Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9]+/[A-Z0-9]+(:[A-Z0-9]+)?$")]
 
 
 class Settings(_Strict):
-    """The whole file."""
+    """The top level."""
 
     mode: Literal["live", "paper", "shadow"] = Field(
         default="live",
@@ -217,6 +222,12 @@ class Settings(_Strict):
     def _ids_fit(self) -> "Settings":
         if wrong := ids_fit(self.venue.id, self.host, self.epoch, LAST_SEQUENCE):
             raise ValueError(wrong)
+        proven = rule_of(self.venue.id).proof is Proof.EMULATOR
+        if self.mode == "live" and not proven and not self.venue.accept_unproven_by:
+            raise ValueError(
+                f"venue.id: requests to {self.venue.id} are covered, its streams have not been proven end to"
+                " end; trade on paper (mode: paper), or say who takes the risk in venue.accept_unproven_by"
+            )
         return self
 
 

@@ -1,7 +1,8 @@
 """How the account's own stream is opened at each venue, and which of ccxt's connections carry it.
 
 ccxt subscribes at the first watch call and tells nobody when that has worked. Where a venue's way is known
-the subscription is made by itself, with its own deadline, so that "subscribed" is a fact and not a guess.
+the subscription is made by itself, with its own deadline, so that "subscribed" is a fact. Elsewhere it is a
+guess: a watch call that has not failed for a while is taken to be subscribed.
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,11 +17,12 @@ class Channel:
     """The user stream of one venue.
 
     Args:
-        subscribe: makes the subscription and returns ccxt's client that carries it.
+        subscribe: makes the subscription and returns ccxt's client that carries it; None = at the first watch
+            call.
         carries: whether ccxt's connection of this URL is the account's.
     """
 
-    subscribe: Callable[[Any], Awaitable[Any]]
+    subscribe: Callable[[Any], Awaitable[Any]] | None
     carries: Callable[[str], bool]
 
 
@@ -46,6 +48,11 @@ async def _binanceusdm(exchange: Any) -> Any:
 CHANNELS: dict[str, Channel] = {
     "binance": Channel(_binance, lambda url: "/ws-api/" in url),
     "binanceusdm": Channel(_binanceusdm, lambda url: "listenKey=" in url),
+    "kraken": Channel(None, lambda url: "ws-auth" in url),
+    "krakenfutures": Channel(None, lambda url: True),  # one connection carries all
+    "bybit": Channel(None, lambda url: "/private" in url),
+    "okx": Channel(None, lambda url: "/private" in url),
+    "coinbase": Channel(None, lambda url: True),  # one connection carries all
 }
 
 

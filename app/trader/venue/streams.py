@@ -25,6 +25,7 @@ SUBSCRIBE_SECONDS = 5.0
 IDLE_SECONDS = (
     5.0  # user events come only with orders; after this the cache is looked at, and the wait goes on
 )
+GUESS_SECONDS = 2.0  # a watch call that has not failed for so long is subscribed, where nothing tells
 SILENCE_SECONDS = 4.0
 FIRST_BACKOFF_SECONDS = 0.1
 LONGEST_BACKOFF_SECONDS = 5.0
@@ -101,7 +102,10 @@ class Streams:
         self._channel = CHANNELS[exchange.id]
         self._sessions: dict[Stream, Callable[[], Awaitable[None]]] = {Stream.QUOTES: self._quotes}
         if private:
-            self._sessions |= {Stream.ORDERS: self._orders, Stream.FILLS: self._fills}
+            self._sessions[Stream.ORDERS] = self._orders
+        if private and exchange.has.get("watchMyTrades"):
+            # Elsewhere the order's own report tells that there are more, and they are asked for.
+            self._sessions[Stream.FILLS] = self._fills
         self._heard_ns = dict.fromkeys(self._sessions, time.monotonic_ns())
         self._up = {stream: asyncio.Event() for stream in self._sessions}
         self._tasks: list[asyncio.Task[None]] = []
@@ -172,10 +176,12 @@ class Streams:
             self._handlers.back(stream)
 
     async def _quotes(self) -> None:
+        exchange = self._exchange
+        watch = exchange.watch_bids_asks if exchange.has.get("watchBidsAsks") else exchange.watch_tickers
         try:
             while True:
                 async with asyncio.timeout(self._stale_seconds):
-                    tickers = await self._exchange.watch_bids_asks(self._symbols)
+                    tickers = await watch(self._symbols)
                 self._is_up(Stream.QUOTES)
                 self._heard(Stream.QUOTES)
                 for ticker in tickers.values():
@@ -214,15 +220,24 @@ class Streams:
     ) -> None:
         mine: list[Any] = []
         try:
-            # A subscription that hangs would be taken for a good one by every later watch call, so it has
-            # its own timeout.
+            items = []
             try:
-                async with asyncio.timeout(SUBSCRIBE_SECONDS):
-                    mine = [await self._channel.subscribe(self._exchange)]
+                if self._channel.subscribe is None:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(GUESS_SECONDS):
+                            items = await watch()
+                    mine = self._account_clients()
+                else:
+                    # A subscription that hangs would be taken for a good one by every later watch call, so it
+                    # has its own timeout.
+                    async with asyncio.timeout(SUBSCRIBE_SECONDS):
+                        mine = [await self._channel.subscribe(self._exchange)]
             except BaseException:
                 mine = self._account_clients()
                 raise
             self._is_up(stream)
+            for item in items:
+                deliver(item)
             while True:
                 try:
                     async with asyncio.timeout(IDLE_SECONDS):
