@@ -15,7 +15,7 @@ from trader.venue.venues import RULES
 
 
 class Scripted:
-    """A ccxt exchange that does what a test says; `orders` are the answers of watch_orders, one after another."""
+    """A ccxt exchange that does what a test says; `orders` are the answers of watch_orders, in turn."""
 
     id = "kraken"
 

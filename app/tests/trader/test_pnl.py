@@ -81,8 +81,8 @@ def test_a_derivative_is_realised_plus_position_times_mark_minus_entry() -> None
     state.fill(trade(quantity="2", price="60000", fee=D(3), fee_asset="USDT"), PERP, USD.get)
     state.fill(trade(quantity="2", price="61000"), PERP, USD.get)
     state.fill(trade(Side.SELL, quantity="1", price="62000"), PERP, USD.get)
-    entry, size = D(60_500), PERP.contract_size
-    realised, unrealised = size * (62_000 - entry), 3 * size * (61_500 - entry)
+    entry = D(60_500)
+    realised, unrealised = 62_000 - entry, 3 * (61_500 - entry)
     now = (USD | {"BTC/USDT:USDT": D(61_500)}).get
     assert state.value(MIDNIGHT_MS, now) == realised + unrealised - 3
 
@@ -156,11 +156,11 @@ def test_a_journal_without_a_record_begins_with_what_it_holds() -> None:
     assert {key: one.amount for key, one in state.opening.items()} == {
         "BTC": 1,
         "USDT": -60_000,
-        "BTC/USDT:USDT": 2,
+        "BTC/USDT:USDT": 4,
     }
     assert state.value(MIDNIGHT_MS, USD.get) == 0
     risen = USD | {"BTC": D(60_001), "BTC/USDT:USDT": D(60_010)}
-    assert state.value(MIDNIGHT_MS, risen.get) == 1 + 20
+    assert state.value(MIDNIGHT_MS, risen.get) == 1 + 40
 
 
 class Account:
@@ -180,14 +180,14 @@ class Account:
             self.add(instrument.base, quantity)
             self.add(instrument.quote, -quantity * price)
         else:
-            self.derivative(quantity, price, Fraction(instrument.contract_size), instrument.settle)
+            self.derivative(quantity, price, instrument.settle)
         if fill.fee_asset is not None:
             self.add(fill.fee_asset, -Fraction(fill.fee))
 
-    def derivative(self, quantity: Fraction, price: Fraction, size: Fraction, settle: str) -> None:
+    def derivative(self, quantity: Fraction, price: Fraction, settle: str) -> None:
         if self.position * quantity < 0:
             closed = min(abs(quantity), abs(self.position)) * (1 if quantity < 0 else -1)
-            self.add(settle, closed * size * (price - self.entry))
+            self.add(settle, closed * (price - self.entry))
             if abs(quantity) > abs(self.position):
                 self.entry = price
         else:
@@ -198,7 +198,7 @@ class Account:
     def equity(self, usd: Mapping[str, Decimal]) -> Fraction:
         spot = sum((amount * Fraction(usd[asset]) for asset, amount in self.balances.items()), Fraction(0))
         mark = Fraction(usd[PERP.symbol])
-        return spot + self.position * Fraction(PERP.contract_size) * (mark - self.entry)
+        return spot + self.position * (mark - self.entry)
 
 
 prices = st.integers(1, 10_000).map(lambda units: D(units) / 100)

@@ -35,7 +35,8 @@ class Instrument:
 
     Args:
         settle: asset in which a derivative pays profit, loss and fees; None = spot.
-        contract_size: base units of one unit of quantity.
+        contract_size: base units in one contract of the venue; on this side of the wire all quantities are in
+            base units.
         trading: whether the venue takes orders for it now.
         min_quantity: smallest order, in base units.
     """

@@ -88,7 +88,7 @@ def check_notional(
     unit = view.usd(instrument.quote)
     if unit is None:
         return _no_mark(instrument.quote)
-    notional = intent.quantity * instrument.contract_size * price * unit
+    notional = intent.quantity * price * unit
     if notional > limits.max_order_notional_usd:
         return above(
             RejectCode.ORDER_NOTIONAL,
@@ -107,7 +107,7 @@ def check_position(
     unit = view.usd(holding(instrument))
     if unit is None:
         return _no_mark(holding(instrument))
-    value = reached * instrument.contract_size * unit
+    value = reached * unit
     if value > limits.max_position_usd:
         return above(
             RejectCode.POSITION,
@@ -141,7 +141,7 @@ def check_gross(
         unit = None if instrument is None else view.usd(holding(instrument))
         if instrument is None or unit is None:
             return _no_mark(symbol)
-        gross += size * instrument.contract_size * unit
+        gross += size * unit
     if gross > limits.max_gross_exposure_usd:
         return above(
             RejectCode.GROSS_EXPOSURE,

@@ -57,7 +57,7 @@ def check_min_notional(intent: Place, instrument: Instrument, price: Decimal) ->
     Args:
         price: the limit, or the touch for a market order.
     """
-    notional = intent.quantity * instrument.contract_size * price
+    notional = intent.quantity * price
     if notional < instrument.min_notional:
         text = (
             f"{intent.symbol}: order of {show(notional)} {instrument.quote} is below the venue's"

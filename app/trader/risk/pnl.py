@@ -41,7 +41,7 @@ def flows_of(fill: Fill, instrument: Instrument) -> dict[str, Decimal]:
     """
     if not is_linear(instrument):
         raise ValueError(f"{instrument.symbol}: P&L of an inverse instrument is not known here")
-    bought = fill.side.sign * fill.quantity * instrument.contract_size
+    bought = fill.side.sign * fill.quantity
     flows = {holding(instrument): bought}
     flows[instrument.quote] = flows.get(instrument.quote, ZERO) - bought * fill.price
     if fill.fee_asset is not None:
@@ -97,7 +97,7 @@ class DailyPnl:
         for symbol, quantity in positions.items():
             instrument = instruments.get(symbol)
             if instrument is not None and instrument.settle is not None:
-                amounts[symbol] = quantity * instrument.contract_size
+                amounts[symbol] = quantity
         return cls(utc_day(now_ms), {key: Opening(amount) for key, amount in amounts.items() if amount})
 
     def fill(self, fill: Fill, instrument: Instrument, usd: Usd) -> None:

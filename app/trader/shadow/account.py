@@ -51,7 +51,7 @@ class Account:
             return ZERO
         entry = self._entries.setdefault(symbol, price)
         closed = min(quantity, abs(held)) * (1 if held > 0 else -1)
-        return (closed * instrument.contract_size * (price - entry)).quantize(STEP)
+        return (closed * (price - entry)).quantize(STEP)
 
     def lacks(
         self,

@@ -202,7 +202,7 @@ class PaperVenue:
             side=order.side,
             quantity=left,
             price=price,
-            fee=(left * instrument.contract_size * price * fee).quantize(STEP),
+            fee=(left * price * fee).quantize(STEP),
             fee_asset=instrument.settle or instrument.quote,
             at_ms=time.time_ns() // 1_000_000,
             realized=self._account.realized(order.symbol, order.side, left, price, instrument),

@@ -228,7 +228,7 @@ def _left(order: Order) -> Decimal:
 
 def _is_taken(instrument: Instrument, quantity: Decimal, price: Decimal) -> bool:
     """Whether the venue takes an order of this size."""
-    notional = quantity * instrument.contract_size * price
+    notional = quantity * price
     return quantity > 0 and quantity >= instrument.min_quantity and notional >= instrument.min_notional
 
 
