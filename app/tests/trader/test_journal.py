@@ -94,12 +94,30 @@ async def test_records_that_queue_up_share_a_commit(opened: Opened) -> None:
 
 
 async def test_intents_that_come_together_share_one_commit(opened: Opened) -> None:
-    go = threading.Event()
-    busy = opened.journal._writer.submit(lambda connection: go.wait(10))  # type: ignore[union-attr]
+    """Counted by SQLite too: each of its commits is an fsync."""
+    transactions: list[str] = []
+    waiting, go = threading.Event(), threading.Event()
+
+    def wait(connection: apsw.Connection) -> None:
+        waiting.set()
+        go.wait(10)
+
+    def committed() -> bool:
+        transactions.append("commit")
+        return False
+
+    writer = opened.journal._writer
+    assert writer is not None
+    await writer.submit(lambda connection: connection.set_commit_hook(committed))
+    busy = writer.submit(wait)
+    await asyncio.to_thread(waiting.wait, 10)
+    transactions.clear()
+    opened.commits.clear()
     intents = [opened.journal.append(records.intent(make_order(f"trader-01-1-{n}"))) for n in range(20)]
     go.set()
     await asyncio.gather(busy, *intents)
     assert opened.commits == [20]
+    assert transactions == ["commit"] * 2, "the one that waited, and the one with all intents"
 
 
 async def test_what_was_durable_is_there_after_a_crash_that_took_the_tables(tmp_path: Path) -> None:
@@ -324,3 +342,24 @@ def test_what_is_no_journal_is_refused(tmp_path: Path) -> None:
 
 def test_a_record_is_the_same_bytes_whatever_the_order_of_its_keys() -> None:
     assert Record(Kind.NOTE, {"a": 1, "b": 2}).payload() == Record(Kind.NOTE, {"b": 2, "a": 1}).payload()
+
+
+async def test_a_clean_end_leaves_no_table_behind(tmp_path: Path) -> None:
+    """An older release, which does not know of the lag, may be the next to open it."""
+    running = Opened(tmp_path)
+    await running.journal.append(records.intent(make_order("trader-01-1-1")))
+    await running.journal.close()
+    connection = apsw.Connection(str(tmp_path / "j.sqlite"))
+    assert connection.execute("SELECT client_id FROM orders").fetchall() == [("trader-01-1-1",)]
+    connection.close()
+
+
+async def test_fills_of_a_venue_whose_clock_is_ahead_are_found(tmp_path: Path) -> None:
+    """Learnt, by our clock, before it was made by the venue's."""
+    running = Opened(tmp_path)
+    ahead_ms = time.time_ns() // 1_000_000 + 60_000
+    running.journal.later(records.fill("trader-01-1-1", make_fill("1", at_ms=ahead_ms), {}))
+    await running.journal.close()
+    journal = open_journal(tmp_path)
+    assert [fill.trade_id for fill in journal.fills_since(ahead_ms)] == ["1"]
+    await journal.close()
