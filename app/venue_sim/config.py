@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from venue_sim.model import DECIMALS, Account, Balance, Rules
+from venue_sim.model import DECIMALS, MARGIN_ASSET, Account, Balance, Rules
 
 
 class ConfigError(Exception):
@@ -119,8 +119,37 @@ class Symbol(_Settings):
         )
 
 
+def unique(symbols: list[Symbol]) -> list[Symbol]:
+    """The symbols, none of them twice."""
+    names = [symbol.symbol for symbol in symbols]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{name} is listed twice")
+    return symbols
+
+
+class Usdm(_Settings):
+    """USDM perpetual futures in the same process; `balance` is what an account's wallet starts with."""
+
+    symbols: Annotated[list[Symbol], Field(min_length=1)]
+    balance: Amount = Decimal(100_000)
+    leverage: int = Field(default=20, ge=1, le=125)
+    fees: Fees = Fees()
+
+    @field_validator("symbols")
+    @classmethod
+    def _good(cls, symbols: list[Symbol]) -> list[Symbol]:
+        for symbol in symbols:
+            if symbol.quote != MARGIN_ASSET:
+                raise ValueError(f"{symbol.symbol}: the quote asset must be {MARGIN_ASSET}, the margin's")
+        return unique(symbols)
+
+
 class Config(_Settings):
-    """The whole file. `accounts_file` absent: the credential `accounts` of the systemd unit."""
+    """The whole file. `accounts_file` absent: the credential `accounts` of the systemd unit.
+
+    `usdm` absent: spot only.
+    """
 
     api: Api
     admin: Admin = Admin()
@@ -131,24 +160,22 @@ class Config(_Settings):
     fees: Fees = Fees()
     limits: RateLimits = RateLimits()
     symbols: Annotated[list[Symbol], Field(min_length=1)]
+    usdm: Usdm | None = None
 
     @field_validator("symbols")
     @classmethod
     def _unique(cls, symbols: list[Symbol]) -> list[Symbol]:
-        names = [symbol.symbol for symbol in symbols]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"{name} is listed twice")
-        return symbols
+        return unique(symbols)
 
 
 class AccountEntry(_Settings):
-    """One account of the accounts file."""
+    """One account of the accounts file. `usdm_balance`: its futures wallet in USDT; absent, the settings'."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     api_key: Annotated[SecretStr, Field(min_length=8, max_length=128)]
     api_secret: Annotated[SecretStr, Field(min_length=8)]
     balances: dict[Asset, Amount] = {}
+    usdm_balance: Amount | None = None
 
 
 _ACCOUNTS = TypeAdapter(list[AccountEntry])
@@ -203,6 +230,7 @@ def load_accounts(config: Config, config_path: Path) -> list[Account]:
             api_secret=entry.api_secret.get_secret_value().encode(),
             uid=number,
             balances={asset: Balance(free=amount) for asset, amount in entry.balances.items()},
+            usdm_balance=entry.usdm_balance,
         )
         for number, entry in enumerate(entries, start=1)
     ]

@@ -91,14 +91,18 @@ async def serve(
     sockets.add(socket)
     outbox = Outbox(socket)
     path, _, query = request.raw_path.partition("?")
+    # USDM: /public/ws, /market/stream, /private/ws?listenKey=<key>; a user stream is a stream named by its key.
+    for category in ("/public", "/market", "/private"):
+        path = path.removeprefix(category)
     combined = path == "/stream"
     connection = MarketSocket(streams, outbox, combined)
     if combined:
         names = "/".join(parse_qs(query).get("streams", [])).split("/")
     else:
         names = unquote(path.removeprefix("/ws")).split("/")
-    # Clients tell their connections apart by a path of their own ("/ws/0"): only stream names are subscribed.
-    connection.subscribe([name for name in names if "@" in name])
+    names += parse_qs(query).get("listenKey", [])
+    # Clients tell their connections apart by a number of their own ("/ws/0"): it is no stream.
+    connection.subscribe([name for name in names if name and not name.isdigit()])
     try:
         async for message in socket:
             if message.type == WSMsgType.TEXT:

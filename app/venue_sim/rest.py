@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 import orjson
 from aiohttp import web
 
 from venue_sim.auth import rest_payload
-from venue_sim.endpoints import BY_ROUTE
+from venue_sim.endpoints import BY_ROUTE, Endpoint
 from venue_sim.errors import VenueError
 from venue_sim.front import Call, Front, Reply
 from venue_sim.parameters import Parameters
@@ -23,13 +24,14 @@ _HANG_CHECK_SECONDS = 0.25
 class Rest:
     """Answers REST requests."""
 
-    def __init__(self, front: Front) -> None:
+    def __init__(self, front: Front, routes: Mapping[tuple[str, str], Endpoint] = BY_ROUTE) -> None:
         self._front = front
+        self._routes = routes
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         path, _, query = request.raw_path.partition("?")
-        endpoint = BY_ROUTE.get((request.method, path))
+        endpoint = self._routes.get((request.method, path))
         if endpoint is None:
             # As the venue: its front answers unknown paths with a page, not with JSON.
             return web.Response(

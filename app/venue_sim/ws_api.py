@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -43,8 +44,16 @@ _EXTRA = frozenset({"apiKey", "returnRateLimits"})
 class WsApiConnection:
     """One connection to the WebSocket API."""
 
-    def __init__(self, request: web.BaseRequest, outbox: Outbox, front: Front, streams: UserStreams) -> None:
+    def __init__(
+        self,
+        request: web.BaseRequest,
+        outbox: Outbox,
+        front: Front,
+        streams: UserStreams,
+        endpoints: Mapping[str, Endpoint],
+    ) -> None:
         self._request = request
+        self._endpoints = endpoints
         self._outbox = outbox
         self._front = front
         self._streams = streams
@@ -58,7 +67,7 @@ class WsApiConnection:
         request_id: Any = None
         try:
             request_id, method, parameters = _parse(text)
-            endpoint = ENDPOINTS.get(method.removeprefix("v3/"))
+            endpoint = self._endpoints.get(method.removeprefix("v3/"))
             if endpoint is None:
                 raise errors.VenueError(-1020, "This operation is not supported.")
         except VenueError as error:
@@ -184,14 +193,18 @@ def _as_text(name: str, value: Any) -> str:
 
 
 async def serve(
-    request: web.BaseRequest, sockets: set[web.WebSocketResponse], front: Front, streams: UserStreams
+    request: web.BaseRequest,
+    sockets: set[web.WebSocketResponse],
+    front: Front,
+    streams: UserStreams,
+    endpoints: Mapping[str, Endpoint] = ENDPOINTS,
 ) -> web.WebSocketResponse:
     """Serve a connection until it closes; it stands in `sockets` while it is open."""
     socket = web.WebSocketResponse(heartbeat=HEARTBEAT_SECONDS, compress=False, max_msg_size=LARGEST_MESSAGE)
     await socket.prepare(request)
     sockets.add(socket)
     outbox = Outbox(socket)
-    connection = WsApiConnection(request, outbox, front, streams)
+    connection = WsApiConnection(request, outbox, front, streams, endpoints)
     try:
         async for message in socket:
             if message.type == WSMsgType.TEXT:
