@@ -91,7 +91,7 @@ async def serve(
     sockets.add(socket)
     outbox = Outbox(socket)
     path, _, query = request.raw_path.partition("?")
-    # USDM: /public/ws, /market/stream, /private/ws?listenKey=<key>; a user stream is a stream named by its key.
+    # USDM: /public/ws, /market/stream, /private/ws?listenKey=<key>; a user stream is named by its key.
     for category in ("/public", "/market", "/private"):
         path = path.removeprefix(category)
     combined = path == "/stream"

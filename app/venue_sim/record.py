@@ -3,7 +3,7 @@
 One JSON object a line, each with `seq` (rising by one, over restarts too), `kind` and `wall_ns` (UTC, in ns).
 
 kind      fields
-start     version, seed, symbols
+start     version, seed, symbols, usdm_symbols
 request   request_id, arrival_monotonic_ns, arrival_wall_ns, done_monotonic_ns, peer, transport (rest | ws),
           endpoint, account, params (without apiKey and signature), http_status, code (0: success), fault (id
           or null), outcome (answered | hang); http_status and code are null when nothing was answered

@@ -1,6 +1,7 @@
 """USDM perpetual futures: the venue's second market, served by the same front, faults and record.
 
-One-way mode, cross margin in USDT, no funding, no liquidation: an account whose margin is used up can only reduce.
+One-way mode, cross margin in USDT, no funding, no liquidation: an account whose margin is used up can only
+reduce.
 Conditional orders live on the venue's separate algo API. How it is made:
 
     market                     wiring

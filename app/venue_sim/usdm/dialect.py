@@ -1,4 +1,4 @@
-"""USDM's JSON: how orders, fills, positions and accounts look on the wire. Field names are the venue's own."""
+"""USDM's JSON: how orders, fills, positions and accounts look on the wire, in the venue's field names."""
 
 from __future__ import annotations
 

@@ -123,7 +123,8 @@ def close_with_reduce_only() -> VenueError:
 def notional_too_low(lowest: Decimal) -> VenueError:
     """-4164: below MIN_NOTIONAL."""
     return VenueError(
-        -4164, f"Order's notional must be no smaller than {lowest.normalize():f} (unless you choose reduce only)."
+        -4164,
+        f"Order's notional must be no smaller than {lowest.normalize():f} (unless you choose reduce only).",
     )
 
 

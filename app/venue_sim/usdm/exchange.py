@@ -44,7 +44,7 @@ class AccountSink(Protocol):
 
 @dataclass(slots=True, frozen=True)
 class Terms:
-    """What the market's accounts trade on: shares that a fill costs, and the leverage that they begin with."""
+    """What accounts trade on: shares that a fill costs, and the leverage that they begin with."""
 
     maker_fee: Decimal = ZERO
     taker_fee: Decimal = ZERO
@@ -61,7 +61,9 @@ class FuturesExchange(Exchange):
         terms: fees and leverage.
     """
 
-    def __init__(self, rules: Iterable[Rules], accounts: Iterable[Account], now_ms: int, terms: Terms) -> None:
+    def __init__(
+        self, rules: Iterable[Rules], accounts: Iterable[Account], now_ms: int, terms: Terms
+    ) -> None:
         super().__init__(rules, accounts, now_ms, terms.maker_fee, terms.taker_fee)
         self.positions: dict[tuple[str, str], Position] = {}
         self.leverages: dict[tuple[str, str], int] = {}
@@ -140,7 +142,10 @@ class FuturesExchange(Exchange):
             self._check_margin(account, market, new)
         if new.time_in_force == "GTX" and market.book.next_maker(new.side, new.price) is not None:
             raise errors.post_only_rejected()
-        if new.time_in_force == "FOK" and market.book.cost(new.side, new.price, new.quantity)[0] < new.quantity:
+        if (
+            new.time_in_force == "FOK"
+            and market.book.cost(new.side, new.price, new.quantity)[0] < new.quantity
+        ):
             raise errors.fok_rejected()
         return new
 

@@ -1,6 +1,6 @@
 """Listen keys: each names the user data stream of an account for an hour after its last renewal.
 
-A key follows from the account's secret and a count, so that it survives a restart without being in the record.
+A key follows from the account's secret and a count, so that it survives a restart and is not in the record.
 """
 
 from __future__ import annotations

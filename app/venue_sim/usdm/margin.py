@@ -12,7 +12,7 @@ MAINTENANCE_RATE = Decimal("0.004")
 
 @dataclass(slots=True)
 class Exposure:
-    """Notional values of one contract: the position's (signed, at the mark price) and of the open orders' rest.
+    """Notional values of one contract: of the position (signed, at the mark price) and of open orders.
 
     Orders that only reduce count for nothing.
     """

@@ -1,4 +1,4 @@
-"""A position in one-way mode: what fills make of it. Exact: it is kept as its cost, not as an average price."""
+"""A position in one-way mode: what fills make of it. It is kept as its cost, not as an average: exact."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Position:
         return realised
 
     def _release(self, closed: Decimal) -> Decimal:
-        """The cost of the part that is closed. All of it when all is closed, so that no rounding is left over."""
+        """The cost of the part that is closed; of all when all is closed, so that no rounding is left."""
         if -closed == self.amount:
             return self.cost
         return (self.cost * -closed / self.amount).quantize(UNIT)

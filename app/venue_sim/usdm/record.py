@@ -1,8 +1,8 @@
-"""What USDM adds to the record. Every entry has `market`: "usdm", and the `request_id` that caused it or null.
+"""What USDM adds to the record. Every entry has `market` ("usdm") and the `request_id` that caused it.
 
 kind        fields
-positions   account, symbol, amount, entry_price, cost, realised (all that was closed so far, before commission):
-            the position after a fill
+positions   account, symbol and the position after a fill: amount, entry_price, cost, realised (of all
+            that was closed so far, before commission)
 algo        account, symbol and the conditional order as it is after the event (status: NEW, TRIGGERING,
             TRIGGERED, FINISHED, CANCELED, REJECTED); the order that it became has tags.algoId
 countdown   account, symbol, action (armed | disarmed | fired), due_ms; the orders that it cancels have cause

@@ -1,4 +1,4 @@
-"""USDM's streams: spot's with the fields of futures, mark prices, and user data streams named by listen keys."""
+"""USDM's streams: spot's in the form of futures, mark prices, and user data streams named by listen keys."""
 
 from __future__ import annotations
 
