@@ -184,7 +184,8 @@ class FuturesExchange(Exchange):
         leverage = self.leverage(account, new.symbol)
         before = exposure.initial(leverage)
         if new.type == MARKET:
-            notional = market.book.cost(new.side, None, new.quantity)[1]
+            filled, notional = market.book.cost(new.side, None, new.quantity)
+            notional += (new.quantity - filled) * self.mark(market)
         else:
             notional = new.quantity * new.price
         if new.side == BUY:

@@ -29,6 +29,10 @@ class FuturesStreams(MarketStreams):
         self._futures = exchange
         self.listen_keys: ListenKeys | None = None
 
+    def has(self, stream: str) -> bool:
+        """Whether anybody is subscribed to a stream."""
+        return stream in self._subscribers
+
     def tick(self, now_ms: int) -> None:
         """Send the timed streams."""
         super().tick(now_ms)
