@@ -27,9 +27,9 @@ HOST = "venue.lab:8443" and a certificate for api.venue.lab:
 The venue's own SDK takes base_path=f"https://api.{HOST}" for REST, stream_url=f"wss://api.{HOST}/ws-api/v3"
 for the WebSocket API, stream_url=f"wss://api.{HOST}" for market streams, an ssl.SSLContext as https_agent.
 
-USDM futures are there when the settings have `usdm`. For ccxt.pro `binanceusdm`, whose table of error classes
-applies to https://fapi.<hostname>/ only (the certificate is for that name; ccxt puts /public, /market or /private
-before the /ws of "linear" by itself):
+USDM futures are there when the settings have `usdm`. For ccxt.pro `binanceusdm`, whose error classes apply to
+https://fapi.<hostname>/ only (so the certificate is for that name), and which puts /public, /market or
+/private before the /ws of "linear" by itself:
 
     {
         "apiKey": ..., "secret": ..., "hostname": HOST, "cafile": "/path/ca.pem",

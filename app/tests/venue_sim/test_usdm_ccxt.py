@@ -199,7 +199,12 @@ async def test_an_expired_listen_key_tells_and_then_is_silent(futures: RunningVe
         heard: list[Any] = []
         (stream,) = (c for url, c in client.clients.items() if "listenKey" in url)
         handle = stream.on_message_callback
-        stream.on_message_callback = lambda peer, message: (heard.append(message), handle(peer, message))
+
+        def listen(peer: Any, message: Any) -> None:
+            heard.append(message)
+            handle(peer, message)
+
+        stream.on_message_callback = listen
         assert futures.admin("DELETE", "/accounts/trader-01/listen-key") == (200, {"expired": 1})
         assert futures.admin("DELETE", "/accounts/trader-01/listen-key")[0] == 404
         await eventually(lambda: heard, "listenKeyExpired")
@@ -316,7 +321,7 @@ async def test_countdown_fires_unless_it_is_armed_again(futures: RunningVenue) -
     assert [(e["order_id"], e["event"], e["request_id"]) for e in cancelled] == [
         (int(mine["id"]), "CANCELED", None)
     ]
-    assert 0 <= cancelled[0]["time_ms"] - fired["due_ms"]
+    assert cancelled[0]["time_ms"] >= fired["due_ms"]
 
 
 def noted(venue: RunningVenue) -> list[str]:

@@ -113,7 +113,7 @@ class Machine(RuleBasedStateMachine):
         try:
             order, fills = self.exchange.place(owner, wanted, self.count)
         except VenueError as refusal:
-            assert refusal.code in (-2019, -2022, -2025, -4016, -4024, -4164, -5021, -5022)
+            self.refused(refusal, -2019, -2022, -2025, -4016, -4024, -4164, -5021, -5022)
             assert self.snapshot() == before, "a refused order changed something"
             return
         self.orders.append(order)
@@ -149,7 +149,10 @@ class Machine(RuleBasedStateMachine):
         try:
             self.exchange.desk.place(waiting, self.count)
         except VenueError as refusal:
-            assert refusal.code == -2021
+            self.refused(refusal, -2021)
+
+    def refused(self, refusal: VenueError, *codes: int) -> None:
+        assert refusal.code in codes
 
     def snapshot(self) -> Any:
         accounts = [*self.exchange.accounts.values(), self.exchange.house]
@@ -190,7 +193,7 @@ class Machine(RuleBasedStateMachine):
             if not owner.open_orders:
                 assert margin.orders == 0
                 if not self.held(owner).amount:
-                    assert (margin.initial, margin.unrealised) == (0, 0)
+                    assert margin.initial == margin.unrealised == 0
                     assert margin.available == max(owner.balance("USDT").free, ZERO)
 
     @invariant()
@@ -228,7 +231,7 @@ def test_a_position_closed_has_realised_exactly_what_was_paid_and_received(
     if left:
         realised += position.fill(-left, Decimal(7))
         cash += left * 7
-    assert (position.amount, position.cost, position.entry_price) == (0, 0, 0)
+    assert position.amount == position.cost == position.entry_price == 0
     assert realised == cash
 
 
@@ -242,16 +245,20 @@ def trade(exchange: FuturesExchange, seller: str, buyer: str, quantity: str, pri
     exchange.place(exchange.accounts[buyer], new(BUY, quantity, price, client_order_id=f"b{tag}"), 0)
 
 
+def shown(held: Position) -> str:
+    return f"{held.amount:.0f} @ {held.entry_price:.0f}, realised {held.realised:.0f}"
+
+
 def test_entry_price_is_the_average_and_turning_starts_anew(exchange: FuturesExchange) -> None:
     a = exchange.accounts["a"]
     trade(exchange, "b", "a", "1", "100", "1")
     trade(exchange, "b", "a", "2", "103", "2")
     held = exchange.position(a, "BTCUSDT")
-    assert (held.amount, held.entry_price) == (3, 102)
+    assert shown(held) == "3 @ 102, realised 0"
     trade(exchange, "a", "b", "1", "104", "3")
-    assert (held.amount, held.entry_price, held.realised) == (2, 102, 2)
+    assert shown(held) == "2 @ 102, realised 2"
     trade(exchange, "a", "b", "5", "101", "4")
-    assert (held.amount, held.entry_price, held.realised) == (-3, 101, 0)
+    assert shown(held) == "-3 @ 101, realised 0"
     assert exchange.margin(a).wallet == START
 
 

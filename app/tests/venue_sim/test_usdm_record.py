@@ -11,6 +11,7 @@ import pytest
 
 from tests.venue_sim.clients import RawClient, raw_client
 from tests.venue_sim.support import USDM, RunningVenue, eventually
+from venue_sim.server import VenueServer
 
 LIMIT = "symbol=BTCUSDT&type=LIMIT&timeInForce=GTC&quantity=0.010"
 
@@ -153,6 +154,11 @@ async def test_a_countdown_that_ran_out_meanwhile_fires_at_the_start(futures: Ru
         assert left == []
 
 
+def expire_due(server: VenueServer, now_ms: int) -> None:
+    assert server.usdm is not None
+    server.usdm.listen_keys.expire_due(server.usdm.exchange.accounts, now_ms)
+
+
 async def test_a_listen_key_ends_with_its_hour(futures: RunningVenue) -> None:
     async with raw_client(futures) as client:
         _, first, _ = await client.send("POST", "/fapi/v1/listenKey")
@@ -161,12 +167,7 @@ async def test_a_listen_key_ends_with_its_hour(futures: RunningVenue) -> None:
         expires = futures.record(kind="listen_key")[-1]["expires_ms"]
 
         def pass_time(by_ms: int) -> None:
-            futures.call(
-                lambda server: (
-                    server.usdm
-                    and server.usdm.listen_keys.expire_due(server.usdm.exchange.accounts, expires + by_ms)
-                )
-            )
+            futures.call(lambda server: expire_due(server, expires + by_ms))
 
         pass_time(-1)
         assert (await client.send("PUT", "/fapi/v1/listenKey"))[0] == 200
