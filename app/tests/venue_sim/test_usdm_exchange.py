@@ -356,3 +356,14 @@ def test_a_triggered_limit_order_ends_with_its_order(exchange: FuturesExchange) 
     assert (order.type, order.price, order.is_open) == ("LIMIT", Decimal("101"), True)
     exchange.cancel(order, 0, "x")
     assert stop.status == "FINISHED"
+
+
+def test_the_mark_price_triggers_too_when_a_cancel_moves_it(exchange: FuturesExchange) -> None:
+    a, b, _ = exchange.accounts.values()
+    best, _ = exchange.place(b, new(BUY, "1", "103"), 0)
+    exchange.place(b, new(SELL, "1", "105"), 0)
+    stop = algo(exchange, a, SELL, "STOP_MARKET", "101", working_type="MARK_PRICE")
+    exchange.desk.place(stop, 0)
+    assert exchange.mark(exchange.markets["BTCUSDT"]) == 103
+    exchange.cancel(best, 0, "x")
+    assert stop.status == "FINISHED"

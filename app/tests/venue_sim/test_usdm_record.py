@@ -90,12 +90,15 @@ async def state(*clients: RawClient) -> list[Any]:
             found.append((await client.signed("GET", f"/fapi/{path}", "symbol=BTCUSDT"))[1])
         for path in ("v3/account", "v3/balance", "v2/positionRisk", "v1/income", "v1/openAlgoOrders"):
             found.append((await client.signed("GET", f"/fapi/{path}"))[1])
+        for path in ("account", "openOrders"):  # spot, whose ids are the same and must not be mixed up
+            found.append((await client.signed("GET", f"/api/v3/{path}"))[1])
     found.append((await clients[0].send("GET", "/fapi/v1/depth", "symbol=BTCUSDT"))[1]["bids"])
     return found
 
 
 async def test_futures_go_on_after_a_restart(futures: RunningVenue) -> None:
     async with raw_client(futures) as mine, raw_client(futures, "trader-02") as theirs:
+        await mine.signed("POST", "/api/v3/order", f"{LIMIT}&side=BUY&price=50000")
         await mine.signed("POST", "/fapi/v1/leverage", "symbol=BTCUSDT&leverage=7")
         await order(mine, f"{LIMIT}&side=BUY&price=60000&newClientOrderId=t-1")
         await order(theirs, f"{LIMIT}&side=SELL&price=60000".replace("0.010", "0.025"))
@@ -126,7 +129,7 @@ async def test_futures_go_on_after_a_restart(futures: RunningVenue) -> None:
             "POST", "/fapi/v1/order", f"{LIMIT}&side=BUY&price=59000&newClientOrderId=t-1"
         )
         assert refused["code"] == -4116
-        last = max(o["orderId"] for o in before[1] + before[10])
+        last = max(o["orderId"] for o in before[1] + before[12])
         assert (await order(mine, f"{LIMIT}&side=BUY&price=55000"))["orderId"] == last + 1
         _, waiting, _ = await mine.signed("POST", "/fapi/v1/algoOrder", f"{algo}&triggerPrice=50000")
         assert waiting["algoId"] == 3
