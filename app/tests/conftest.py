@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.certificates import Certificates, make_certificates
 from tests.venue_sim.support import RunningVenue, resolve_test_names, run_venue
-from tests.venue_sim.tls import Certificates, make_certificates
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ HOST = "venue.lab:8443" and a certificate for api.venue.lab:
         "urls": {"api": {
             "public": f"https://api.{HOST}/api/v3",
             "private": f"https://api.{HOST}/api/v3",
+            "sapi": f"https://api.{HOST}/sapi/v1",
             "ws": {
                 "spot": f"wss://api.{HOST}/ws",
                 "ws-api": {"spot": f"wss://api.{HOST}/ws-api/v3"},
@@ -39,6 +40,7 @@ https://fapi.<hostname>/ only (so the certificate is for that name), and which p
             "fapiPrivate": f"https://fapi.{HOST}/fapi/v1",
             "fapiPrivateV2": f"https://fapi.{HOST}/fapi/v2",
             "fapiPrivateV3": f"https://fapi.{HOST}/fapi/v3",
+            "sapi": f"https://api.{HOST}/sapi/v1",
             "ws": {
                 "linear": f"wss://fapi.{HOST}/ws",
                 "ws-api": {"linear": f"wss://fapi.{HOST}/ws-fapi/v1"},
@@ -60,9 +62,12 @@ trailing stops, no modifying of orders, and one leverage bracket. How it is made
     rest  ws_api  market_socket  what clients connect to
     admin                        what tests and drills connect to
     front                        every request passes here
-    faults                       what goes wrong on purpose
+    fault  fault_reader  faults  what goes wrong on purpose, and whom it hits
+    broken_answers stream_faults what faults do to answers, to events and to connections
+    connections                  the WebSocket connections: pings, their 24 hours, how they end
     endpoints  trading           the operations
     auth  parameters  limits     who asks, what, how often
+    clock                        what time the venue believes it is
     exchange  filters  matching  model    accounts, orders, books
     flow                         the market's own life
     record  recovery             what happened, the truth for checkers, and its reading back after a restart

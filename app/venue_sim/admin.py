@@ -8,7 +8,9 @@ GET    /accounts/NAME/orders|fills|balances          what the venue holds of an 
                                                      futures, of which there are positions and algo-orders too
 DELETE /accounts/NAME/listen-key                     end its USDM listen key now
 GET    /faults                                       the faults in force
-POST   /faults                                       set one (fields: faults.Fault); answers {"id": ...}
+PUT    /accounts/NAME/key                            {"enabled": false} disables its API key: every signed
+                                                     call is refused, its user streams end; true enables it
+POST   /faults                                       set one (kinds and fields: fault.py); answers {"id": ...}
 DELETE /faults/ID, DELETE /faults                    end one, end all
 """
 
@@ -21,12 +23,15 @@ import orjson
 from aiohttp import web
 
 from venue_sim import dialect
-from venue_sim.exchange import Exchange
-from venue_sim.faults import Fault, FaultError, Faults
+from venue_sim.fault import Fault
+from venue_sim.fault_reader import FaultError
+from venue_sim.faults import Faults
 from venue_sim.model import SPOT, USDM, Account, money
 from venue_sim.record import Record
 from venue_sim.usdm.admin import ONLY_USDM, UsdmAdmin
 from venue_sim.usdm.market import UsdmMarket
+from venue_sim.user_streams import UserStreams
+from venue_sim.venue import Venue
 
 MOST_LINES = 100_000
 
@@ -35,9 +40,16 @@ class AdminApi:
     """The admin port's application."""
 
     def __init__(
-        self, exchange: Exchange, faults: Faults, record: Record, usdm: UsdmMarket | None = None
+        self,
+        venue: Venue,
+        user_streams: UserStreams,
+        faults: Faults,
+        record: Record,
+        usdm: UsdmMarket | None = None,
     ) -> None:
-        self._exchange = exchange
+        self._exchange = venue.exchange
+        self._clock = venue.clock
+        self._user_streams = user_streams
         self._faults = faults
         self._record = record
         self._usdm = UsdmAdmin(usdm) if usdm is not None else None
@@ -51,6 +63,7 @@ class AdminApi:
         app.router.add_get("/accounts/{name}/{what:orders|fills|balances}", self._account)
         app.router.add_get("/accounts/{name}/{what:positions|algo-orders}", self._account)
         app.router.add_delete("/accounts/{name}/listen-key", self._expire_listen_key)
+        app.router.add_put("/accounts/{name}/key", self._set_key)
         app.router.add_get("/faults", self._list_faults)
         app.router.add_post("/faults", self._set_fault)
         app.router.add_delete("/faults", self._clear_faults)
@@ -90,9 +103,34 @@ class AdminApi:
         name = request.match_info["name"]
         if self._usdm is None or name not in self._exchange.accounts:
             return _error(404, f"account {name!r} has no futures here")
-        if not self._usdm.expire_listen_key(name, time.time_ns() // 1_000_000):
+        if not self._usdm.expire_listen_key(name, self._clock.now_ms()):
             return _error(404, f"account {name!r} has no listen key")
         return _json({"expired": 1})
+
+    async def _set_key(self, request: web.Request) -> web.Response:
+        account = self._exchange.accounts.get(request.match_info["name"])
+        if account is None:
+            return _error(404, f"account {request.match_info['name']!r} is unknown")
+        try:
+            wanted = orjson.loads(await request.read())
+        except orjson.JSONDecodeError as error:
+            return _error(400, f"the body is not JSON: {error}")
+        if not isinstance(wanted, dict) or wanted.keys() != {"enabled"}:
+            return _error(400, 'the body must be {"enabled": true} or {"enabled": false}')
+        enabled = wanted["enabled"]
+        if not isinstance(enabled, bool):
+            return _error(400, "enabled: must be true or false")
+        account.key_enabled = enabled
+        self._record.append("key", {"account": account.name, "enabled": enabled})
+        if not enabled:
+            now_ms = self._clock.now_ms()
+            self._user_streams.terminate(now_ms, account.name)
+            if self._usdm is not None:
+                self._usdm.expire_listen_key(account.name, now_ms)
+        # A fence counts only once it is written: a restart right after the answer must find it, and find
+        # the listen key ended.
+        self._record.flush()
+        return _json({"account": account.name, "enabled": enabled})
 
     async def _list_faults(self, _request: web.Request) -> web.Response:
         now = time.monotonic_ns()
@@ -125,7 +163,7 @@ class AdminApi:
         return _json({"removed": len(ended)})
 
     def note(self, action: str, fault: Fault) -> None:
-        """Write into the record that a fault was set, ended by time or was removed."""
+        """Write into the record that a fault was set, ended by itself or was removed."""
         self._record.append("fault", {"action": action, "fault": fault.describe(time.monotonic_ns())})
 
 

@@ -37,10 +37,10 @@ class KeyRing:
         """The account of a key.
 
         Raises:
-            VenueError: -2014 when there is no key in form, -2015 when it is unknown.
+            VenueError: -2014 when there is no key in form, -2015 when it is unknown or disabled.
         """
         account = self.find(api_key)
-        if account is not None:
+        if account is not None and account.key_enabled:
             return account
         if not api_key or not _KEY.match(api_key):
             raise errors.bad_key_format()

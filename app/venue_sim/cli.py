@@ -57,6 +57,12 @@ USDM futures as well (usdm_balance: an account's first wallet, where it is not t
 Make the venue slow for 30 seconds, for one account's orders:
   curl -X POST localhost:8480/faults -d '{"name": "slow", "kind": "latency", "latency_ms": 300,
     "account": "trader-01", "endpoint": "order.place", "share": 0.5, "duration_seconds": 30}'
+Keep the next fill from an account's stream, drop all its streams, refuse its key:
+  curl -X POST localhost:8480/faults -d '{"kind": "drop", "event": "TRADE", "account": "trader-01",
+    "count": 1, "duration_seconds": 30}'
+  curl -X POST localhost:8480/faults -d '{"kind": "disconnect", "account": "trader-01",
+    "duration_seconds": 5}'
+  curl -X PUT localhost:8480/accounts/trader-01/key -d '{"enabled": false}'
 """
 
 

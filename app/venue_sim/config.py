@@ -149,6 +149,9 @@ class Config(_Settings):
     """The whole file. `accounts_file` absent: the credential `accounts` of the systemd unit.
 
     `usdm` absent: spot only.
+
+    A WebSocket connection is pinged every `ping_seconds`, ended when a ping has no pong for `pong_seconds`,
+    and ended anyway after its life. The defaults are the spot venue's; its futures ping every three minutes.
     """
 
     api: Api
@@ -159,6 +162,9 @@ class Config(_Settings):
     background: Background = Background()
     fees: Fees = Fees()
     limits: RateLimits = RateLimits()
+    connection_life_seconds: float = Field(default=86_400, gt=0)
+    ping_seconds: float = Field(default=20, gt=0)
+    pong_seconds: float = Field(default=60, gt=0)
     symbols: Annotated[list[Symbol], Field(min_length=1)]
     usdm: Usdm | None = None
 
@@ -169,13 +175,18 @@ class Config(_Settings):
 
 
 class AccountEntry(_Settings):
-    """One account of the accounts file. `usdm_balance`: its futures wallet in USDT; absent, the settings'."""
+    """One account of the accounts file.
+
+    `withdrawals`: its API key may withdraw. `usdm_balance`: what its futures wallet starts with, in USDT;
+    absent, the settings' balance.
+    """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     api_key: Annotated[SecretStr, Field(min_length=8, max_length=128)]
     api_secret: Annotated[SecretStr, Field(min_length=8)]
     balances: dict[Asset, Amount] = {}
     usdm_balance: Amount | None = None
+    withdrawals: bool = False
 
 
 _ACCOUNTS = TypeAdapter(list[AccountEntry])
@@ -229,11 +240,18 @@ def load_accounts(config: Config, config_path: Path) -> list[Account]:
             api_key=entry.api_key.get_secret_value(),
             api_secret=entry.api_secret.get_secret_value().encode(),
             uid=number,
+            withdrawals=entry.withdrawals,
             balances={asset: Balance(free=amount) for asset, amount in entry.balances.items()},
-            usdm_balance=entry.usdm_balance,
+            usdm_balance=_first_wallet(config, entry),
         )
         for number, entry in enumerate(entries, start=1)
     ]
+
+
+def _first_wallet(config: Config, entry: AccountEntry) -> Decimal | None:
+    if config.usdm is None:
+        return None
+    return config.usdm.balance if entry.usdm_balance is None else entry.usdm_balance
 
 
 def with_tls_key(config: Config, config_path: Path) -> Config:

@@ -14,6 +14,7 @@ from venue_sim.model import BUY, DECIMALS, Account, Fill, Order, Rules, Trade, m
 Json = dict[str, Any]
 
 STP_MODE = "NONE"
+KEY_CREATED_MS = 1_700_000_000_000
 ORDER_TYPES = [LIMIT, LIMIT_MAKER, MARKET]
 
 
@@ -165,6 +166,25 @@ def account(held: Account, maker_fee: Decimal, taker_fee: Decimal, omit_zero: bo
         ],
         "permissions": ["SPOT"],
         "uid": held.uid,
+    }
+
+
+def api_restrictions(held: Account) -> Json:
+    """What an account's API key may do (GET /sapi/v1/account/apiRestrictions)."""
+    return {
+        "ipRestrict": False,
+        "createTime": KEY_CREATED_MS,
+        "enableReading": True,
+        "enableWithdrawals": held.withdrawals,
+        "enableInternalTransfer": False,
+        "enableMargin": False,
+        "enableFutures": held.usdm_balance is not None,
+        "permitsUniversalTransfer": False,
+        "enableVanillaOptions": False,
+        "enableFixApiTrade": False,
+        "enableFixReadOnly": False,
+        "enableSpotAndMarginTrading": True,
+        "enablePortfolioMarginTrading": False,
     }
 
 

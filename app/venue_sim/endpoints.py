@@ -33,6 +33,7 @@ class Endpoint:
         places_order: counted against the account's order limits.
         key_only: `signed`, but the API key is enough.
         market: "spot" or "usdm", for the record.
+        rest_only: not an operation of the WebSocket API; its name is the emulator's own.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Endpoint:
     places_order: bool = False
     key_only: bool = False
     market: str = SPOT
+    rest_only: bool = False
 
     def weigh(self, parameters: Parameters) -> int:
         """Request weight of one call."""
@@ -214,6 +216,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         "account.status", ("GET", "/api/v3/account"), _names("omitZeroBalances"), 20, signed=trading.account
+    ),
+    Endpoint(
+        "account.apiRestrictions", ("GET", "/sapi/v1/account/apiRestrictions"), _names(), 1,
+        signed=trading.api_restrictions, rest_only=True,
     ),
 )  # fmt: skip
 

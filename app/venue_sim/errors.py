@@ -136,10 +136,29 @@ def bad_key_format() -> VenueError:
 
 
 def rejected_key() -> VenueError:
-    """-2015: a key that the venue does not know."""
+    """-2015: a key that the venue does not know, or that is disabled."""
     return VenueError(-2015, "Invalid API-key, IP, or permissions for action.", 401)
 
 
 def bad_symbol() -> VenueError:
     """-1121: no such symbol."""
     return VenueError(-1121, "Invalid symbol.")
+
+
+TEXTS = {
+    -1000: "An unknown error occurred while processing the request.",
+    -1001: "Internal error; unable to process your request. Please try again.",
+    -1003: "Too many requests queued.",
+    -1006: "An unexpected response was received from the message bus. Execution status unknown.",
+    -1007: "Timeout waiting for response from backend server. Send status unknown; execution status unknown.",
+    -1008: "Server is currently overloaded with other requests. Please try again in a few minutes.",
+    -1015: "Too many new orders.",
+    -1021: "Timestamp for this request is outside of the recvWindow.",
+    -1104: "Not all sent parameters were read.",
+    -2010: INSUFFICIENT_BALANCE,
+    -2011: "Unknown order sent.",
+    -2013: "Order does not exist.",
+    -2015: "Invalid API-key, IP, or permissions for action.",
+    -4116: "ClientOrderId is duplicated.",
+}
+"""The usual text of a code, for those who name only the code."""

@@ -57,6 +57,16 @@ def execution_report(event: OrderEvent) -> Json:
     return report
 
 
+def stream_terminated(now_ms: int) -> Json:
+    """The last event of a user stream that the venue ends."""
+    return {"e": "eventStreamTerminated", "E": now_ms}
+
+
+def server_shutdown(now_ms: int) -> Json:
+    """The warning that the connection will soon be ended."""
+    return {"e": "serverShutdown", "E": now_ms}
+
+
 def account_position(held: Account, assets: tuple[str, ...], now_ms: int) -> Json:
     """The user stream's event of changed balances."""
     return {

@@ -12,6 +12,7 @@ import random
 import time
 from decimal import Decimal
 
+from venue_sim.clock import Clock
 from venue_sim.config import Background
 from venue_sim.exchange import LIMIT, MARKET, Exchange, Market, NewOrder
 from venue_sim.model import BUY, SELL, Order
@@ -51,8 +52,8 @@ class Flow:
             while len(self._live[side]) < self._settings.levels:
                 self._quote(side, now_ms)
 
-    async def run(self) -> None:
-        """Make events at the set rate, for ever."""
+    async def run(self, clock: Clock) -> None:
+        """Make events at the set rate, for ever, at the times that the venue's clock tells."""
         if not self._settings.events_per_second:
             return
         due = time.monotonic()
@@ -62,7 +63,7 @@ class Flow:
             due = max(due, now - MOST_BEHIND_SECONDS)
             if due > now:
                 await asyncio.sleep(due - now)
-            self.step(time.time_ns() // 1_000_000)
+            self.step(clock.now_ms())
 
     def step(self, now_ms: int) -> None:
         """Make one event."""

@@ -12,11 +12,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from venue_sim import errors, faults
+from venue_sim import errors
+from venue_sim import fault as kinds
 from venue_sim.auth import check_signed
+from venue_sim.broken_answers import with_client_id, without_ids
 from venue_sim.endpoints import Endpoint
 from venue_sim.errors import VenueError
-from venue_sim.faults import Fault, Faults
+from venue_sim.fault import Fault
+from venue_sim.faults import Faults
 from venue_sim.model import Account
 from venue_sim.parameters import Parameters
 from venue_sim.record import Record
@@ -55,14 +58,19 @@ class Call:
 
 @dataclass(slots=True)
 class Reply:
-    """An answer; `body` is the result, or `error` is set. `hang` means that no answer is ever sent."""
+    """An answer; `body` is the result, or `error` is set.
+
+    `text`, when set, is sent over REST in place of JSON. `broken` is the fault by which the answer does not
+    arrive as it should (broken_answers.py).
+    """
 
     http_status: int = 200
     body: Any = None
     error: VenueError | None = None
     headers: dict[str, str] = field(default_factory=dict)
     account: Account | None = None
-    hang: Fault | None = None
+    text: str | None = None
+    broken: Fault | None = None
 
 
 class Front:
@@ -82,7 +90,13 @@ class Front:
     def hits(self, call: Call) -> list[Fault]:
         """The faults that hit a call; none in the usual case."""
         account = self.venue.keys.find(call.api_key)
-        return self.faults.hits(account.name if account else None, call.endpoint.name, time.monotonic_ns())
+        return self.faults.hits(
+            account.name if account else None,
+            call.endpoint.name,
+            call.transport,
+            call.peer,
+            time.monotonic_ns(),
+        )
 
     def serve(self, call: Call, run: Callable[[Account | None], Any] | None = None) -> Reply:
         """Serve a call that no fault hits.
@@ -92,45 +106,43 @@ class Front:
         """
         request_id = self.record.next_request_id()
         reply = self._process(call, request_id, run)
-        self._write(call, request_id, reply, None, "answered")
+        self._write(call, request_id, reply, None)
         return reply
 
     async def serve_with(
         self, call: Call, hits: list[Fault], run: Callable[[Account | None], Any] | None = None
     ) -> Reply:
-        """Serve a call that faults hit: wait, fail or stay silent, before or after the venue has acted."""
+        """Serve a call that faults hit: wait, fail or break the answer, before or after the venue acts."""
         request_id = self.record.next_request_id()
         reply: Reply | None = None
-        hit: Fault | None = None
-        for stage in (faults.BEFORE, faults.AFTER):
-            for fault in hits:
-                if fault.stage != stage:
-                    continue
-                hit = fault
-                if fault.kind == faults.LATENCY:
+        for fault in (hit for hit in hits if hit.stage == kinds.BEFORE):
+            if fault.kind == kinds.LATENCY:
+                await asyncio.sleep(fault.latency_ms / 1000)
+            elif fault.kind == kinds.ERROR:
+                reply = _refusal(fault)
+            else:
+                reply = reply or _refusal(_UNABLE)
+                reply.broken = fault
+        if reply is None:
+            reply = self._process(call, request_id, run)
+            for fault in (hit for hit in hits if hit.stage == kinds.AFTER):
+                if fault.kind == kinds.LATENCY:
                     await asyncio.sleep(fault.latency_ms / 1000)
-                elif fault.kind == faults.ERROR:
-                    reply = Reply(error=_as_error(fault))
+                elif fault.kind == kinds.ERROR:
+                    reply = _refusal(fault)
+                elif fault.kind == kinds.OTHER_ID:
+                    reply.body = with_client_id(reply.body, self.venue.new_client_id())
+                elif fault.kind == kinds.NO_ID:
+                    reply.body = without_ids(reply.body)
                 else:
-                    reply = Reply(hang=fault)
-            if stage == faults.BEFORE and reply is not None:
-                break
-            if stage == faults.BEFORE:
-                processed = self._process(call, request_id, run)
-            elif reply is None:
-                reply = processed
-        assert reply is not None
-        if reply.account is None:
-            reply.account = self.venue.keys.find(call.api_key)
-        if reply.error is not None:
-            reply.http_status = reply.error.http_status
-        self._write(call, request_id, reply, hit, "hang" if reply.hang else "answered")
+                    reply.broken = fault
+        self._write(call, request_id, reply, hits)
         return reply
 
     def _process(self, call: Call, request_id: int, run: Callable[[Account | None], Any] | None) -> Reply:
-        now_ms = time.time_ns() // 1_000_000
-        reply = Reply()
         venue = self.venue
+        now_ms = venue.clock.now_ms()
+        reply = Reply()
         endpoint = call.endpoint
         self.record.request_id = request_id
         try:
@@ -153,14 +165,24 @@ class Front:
         except VenueError as error:
             reply.error = error
             reply.http_status = error.http_status
-            if error.retry_after_seconds is not None:
-                reply.headers["Retry-After"] = str(error.retry_after_seconds)
+            reply.headers |= _retry_after(error)
         finally:
             self.record.request_id = None
         return reply
 
-    def _write(self, call: Call, request_id: int, reply: Reply, hit: Fault | None, outcome: str) -> None:
-        answered = outcome == "answered"
+    def _write(self, call: Call, request_id: int, reply: Reply, hits: list[Fault] | None) -> None:
+        account = reply.account or self.venue.keys.find(call.api_key)
+        broken = reply.broken.kind if reply.broken else None
+        code: int | None = reply.error.code if reply.error else 0
+        http_status: int | None = reply.http_status
+        if reply.text is not None:
+            code = None
+        if reply.broken is not None:
+            code = None
+            if broken in (kinds.HANG, kinds.RESET, kinds.CLOSE):
+                http_status = None
+            elif broken == kinds.HTML:
+                http_status = reply.broken.http_status
         self.record.append(
             "request",
             {
@@ -172,12 +194,12 @@ class Front:
                 "transport": call.transport,
                 "market": call.endpoint.market,
                 "endpoint": call.endpoint.name,
-                "account": reply.account.name if reply.account else None,
+                "account": account.name if account else None,
                 "params": {name: value for name, value in call.parameters.items() if name not in UNRECORDED},
-                "http_status": reply.http_status if answered else None,
-                "code": (reply.error.code if reply.error else 0) if answered else None,
-                "fault": hit.fault_id if hit else None,
-                "outcome": outcome,
+                "http_status": http_status,
+                "code": code,
+                "fault": hits[-1].fault_id if hits else None,
+                "outcome": broken or "answered",
             },
         )
 
@@ -194,6 +216,15 @@ def _check_names(call: Call, known: frozenset[str]) -> None:
     raise errors.unread_parameters(len(sent) - unknown, len(sent))
 
 
-def _as_error(fault: Fault) -> VenueError:
-    text = faults.ERROR_TEXTS.get(fault.code, f"Fault {fault.name}.")
-    return VenueError(fault.code, text, fault.http_status)
+_UNABLE = Fault(0, "", kinds.ERROR, 0, 0, code=-1001, http_status=200)
+"""What stands in for the answer that is broken when the venue did not act; its status tells nothing."""
+
+
+def _refusal(fault: Fault) -> Reply:
+    message = fault.message or fault.body or errors.TEXTS.get(fault.code, f"Fault {fault.name}.")
+    error = VenueError(fault.code, message, fault.http_status, fault.retry_after_seconds)
+    return Reply(http_status=fault.http_status, error=error, headers=_retry_after(error), text=fault.body)
+
+
+def _retry_after(error: VenueError) -> dict[str, str]:
+    return {} if error.retry_after_seconds is None else {"Retry-After": str(error.retry_after_seconds)}

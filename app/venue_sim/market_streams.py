@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from decimal import Decimal
 from typing import Protocol
 
 import orjson
 
 from venue_sim import dialect
+from venue_sim.clock import Clock
+from venue_sim.connections import Connection
 from venue_sim.dialect import Json
 from venue_sim.exchange import Exchange, Market, OrderEvent
 from venue_sim.model import Account, Trade, money
@@ -22,6 +23,13 @@ _PARTIAL = re.compile(r"^depth(5|10|20)(@100ms)?$")
 
 class Subscriber(Protocol):
     """A connection to the market streams."""
+
+    @property
+    def connection(self) -> Connection:
+        """What it sends on."""
+
+    def wrapped(self, stream: str, body: bytes) -> bytes:
+        """A stream's event as it is sent."""
 
     def publish(self, stream: str, body: bytes) -> None:
         """Send a stream's event."""
@@ -71,6 +79,10 @@ class MarketStreams:
         self._best: dict[str, tuple[str, str, str, str]] = {}
         self._ticks = 0
 
+    def owner(self, stream: str) -> str | None:
+        """The account whose user data stream this is; None: it is none of any account."""
+        return None
+
     def subscribe(self, stream: str, subscriber: Subscriber) -> None:
         """Send a stream to a connection. A stream that does not exist stays silent, as at the venue."""
         self._subscribers.setdefault(stream, set()).add(subscriber)
@@ -83,11 +95,11 @@ class MarketStreams:
             if not held:
                 del self._subscribers[stream]
 
-    async def run(self) -> None:
+    async def run(self, clock: Clock) -> None:
         """Send what is due, for ever."""
         while True:
             await asyncio.sleep(TICK_SECONDS)
-            self.tick(time.time_ns() // 1_000_000)
+            self.tick(clock.now_ms())
 
     def tick(self, now_ms: int) -> None:
         """Send the timed streams; to be called every `TICK_SECONDS`."""

@@ -138,10 +138,13 @@ class Account:
     uid: int
     is_house: bool = False
     market: str = SPOT
+    key_enabled: bool = True
+    withdrawals: bool = False
+    """Whether its API key may withdraw."""
     history: int = 20_000
     balances: dict[str, Balance] = field(default_factory=dict)
     usdm_balance: Decimal | None = None
-    """First balance of its futures wallet; None: what the settings say."""
+    """First balance of its futures wallet; None: there are no futures."""
     orders: dict[int, Order] = field(default_factory=dict)
     open_orders: dict[int, Order] = field(default_factory=dict)
     by_client_id: dict[str, Order] = field(default_factory=dict)

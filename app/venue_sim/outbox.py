@@ -20,14 +20,18 @@ class Outbox:
 
     def __init__(self, socket: web.WebSocketResponse) -> None:
         self._socket = socket
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[tuple[bytes, WSMsgType]] = deque()
         self._wake = asyncio.Event()
         self._task = asyncio.create_task(self._send())
 
-    def put(self, message: bytes) -> None:
-        """Send a text message after those before it."""
-        self._waiting.append(message)
+    def put(self, message: bytes, kind: WSMsgType = WSMsgType.TEXT) -> None:
+        """Send a message, a text if nothing else is said, after those before it."""
+        self._waiting.append((message, kind))
         self._wake.set()
+
+    def forget(self) -> None:
+        """Drop what still waits to be sent."""
+        self._waiting.clear()
 
     async def close(self) -> None:
         """Stop sending."""
@@ -43,6 +47,6 @@ class Outbox:
                     await self._socket.close(code=1008, message=b"too slow")
                     return
                 try:
-                    await self._socket.send_frame(self._waiting.popleft(), WSMsgType.TEXT)
+                    await self._socket.send_frame(*self._waiting.popleft())
                 except ConnectionError:
                     return

@@ -1,13 +1,17 @@
 """The record: an append-only file of every request, order event, fill and balance. Others check against it.
 
-One JSON object a line, each with `seq` (rising by one, over restarts too), `kind` and `wall_ns` (UTC, in ns).
+One JSON object a line, each with `seq` (rising by one, over restarts too), `kind` and `wall_ns` (UTC, in ns,
+by the true clock whatever the venue's says).
 
 kind      fields
 start     version, seed, symbols, usdm_symbols
 request   request_id, arrival_monotonic_ns, arrival_wall_ns, done_monotonic_ns, peer, transport (rest | ws),
           endpoint, account, params (without apiKey and signature), http_status, code (0: success), fault (id
-          or null), outcome (answered | hang); http_status and code are null when nothing was answered
-          All entries from here on have `market` (spot | usdm). Ids count in each market by themselves.
+          of the last that hit it, or null), outcome (answered, or the kind of the fault that broke the
+          answer: hang | reset | close | truncated | html | bad_json | empty); http_status is null when
+          nothing was answered, code also when no JSON that can be read was
+          Entries of orders, accounts and connections have `market` (spot | usdm); ids count in each market
+          by themselves
 order     request_id (of the request that caused it, also of another account's; null for a fill by the
           background flow), event (NEW, TRADE, CANCELED, EXPIRED) and the order as it is after the event;
           `cause` when it was not a request (a countdown)
@@ -15,8 +19,18 @@ fill      request_id, account, order_id, client_order_id, trade_id, price, quant
 balances  account, and the absolute free and locked amounts of the assets that changed; usdm: the wallet, in
           which nothing is locked
           Of usdm only (usdm/record.py): positions, algo, countdown, leverage, listen_key
-fault     action (set | ended | removed), and fault: its id, name, kind and scope
+fault     action (set | ended | removed), and fault: its id, name, kind, scope and hits; those of kind
+          clock_skew tell by how much the venue's own times (created_ms, time_ms) were off meanwhile
+stream    fault (id, or null when it is the venue's own doing), stream (user | market), account, peer and
+          action: what became of an event (duplicate | reorder | late | drop, with event, execution,
+          client_order_id and trade_id; of market streams not recorded), or of a connection (silence |
+          terminate | disconnect | server_shutdown; without a fault life_over | pong_missed)
+key       account, enabled: its API key was disabled or enabled, in both markets
 stop      an orderly stop
+
+It is never rotated. An order that another fills, or is filled by, costs about 2 kB over REST or the WebSocket
+API (request 0.5, order 0.4 for each of its two or three events, fill 0.4, balances 0.1 for each event): a
+million orders are 2 GB (benchmarks/venue_load.py measures it).
 
 Lines are gathered in memory and written every `FLUSH_SECONDS`: an orderly stop loses nothing, a SIGKILL of
 the emulator at most that much. What one request caused is written together or not at all.

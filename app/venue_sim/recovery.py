@@ -41,7 +41,9 @@ class Recovery:
         account = exchange.accounts.get(entry.get("account") or "")
         if account is None:
             return
-        if kind == "balances":
+        if kind == "key":
+            account.key_enabled = entry["enabled"]
+        elif kind == "balances":
             for asset, (free, locked) in entry["balances"].items():
                 account.balances[asset] = Balance(Decimal(free), Decimal(locked))
         elif kind in ("order", "fill") and entry["symbol"] in exchange.markets:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
@@ -10,15 +9,15 @@ from urllib.parse import parse_qsl
 import orjson
 from aiohttp import web
 
+from venue_sim import broken_answers
 from venue_sim.auth import rest_payload
 from venue_sim.endpoints import BY_ROUTE, Endpoint
 from venue_sim.errors import VenueError
-from venue_sim.front import Call, Front, Reply
+from venue_sim.front import Call, Front
 from venue_sim.parameters import Parameters
 from venue_sim.stamps import arrival_ns, peer_address
 
 _JSON = "application/json;charset=UTF-8"
-_HANG_CHECK_SECONDS = 0.25
 
 
 class Rest:
@@ -57,27 +56,15 @@ class Rest:
         )
         hits = self._front.hits(call)
         reply = await self._front.serve_with(call, hits) if hits else self._front.serve(call)
-        if reply.hang is not None:
-            await self._stay_silent(request, reply)
-            return web.Response()  # never arrives: the connection is gone
-        return _response(reply)
-
-    async def _stay_silent(self, request: web.BaseRequest, reply: Reply) -> None:
-        """Hold the connection open, unanswered, until the fault ends or the client goes; then drop it."""
-        fault = reply.hang
-        assert fault is not None
-        while request.transport is not None and not request.transport.is_closing():
-            if not self._front.faults.in_force(fault, time.monotonic_ns()):
-                request.transport.abort()
-                return
-            await asyncio.sleep(_HANG_CHECK_SECONDS)
-
-
-def _response(reply: Reply) -> web.Response:
-    body = _error_body(reply.error) if reply.error else reply.body
-    return web.Response(
-        body=orjson.dumps(body), status=reply.http_status, headers={"Content-Type": _JSON, **reply.headers}
-    )
+        if reply.text is not None:
+            return web.Response(text=reply.text, status=reply.http_status, headers=reply.headers)
+        content = orjson.dumps(_error_body(reply.error) if reply.error else reply.body)
+        if reply.broken is not None:
+            return await broken_answers.over_rest(
+                request, self._front.faults, reply.broken, content, reply.http_status, reply.headers
+            )
+        headers = {"Content-Type": _JSON, **reply.headers}
+        return web.Response(body=content, status=reply.http_status, headers=headers)
 
 
 def _error_body(error: VenueError) -> dict[str, int | str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import ssl
 import time
@@ -11,12 +10,14 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from aiohttp import WSCloseCode, web
+from aiohttp import web
 
 from venue_sim import __version__, market_socket, ws_api
 from venue_sim.admin import AdminApi
 from venue_sim.auth import KeyRing
+from venue_sim.clock import Clock
 from venue_sim.config import Config
+from venue_sim.connections import Connections
 from venue_sim.exchange import Exchange
 from venue_sim.faults import Faults
 from venue_sim.flow import Flow
@@ -28,6 +29,7 @@ from venue_sim.record import FLUSH_SECONDS, Record
 from venue_sim.recovery import Recovery
 from venue_sim.rest import Rest
 from venue_sim.stamps import StampedServer
+from venue_sim.stream_faults import ConnectionFaults, EventFaults, TerminableStreams
 from venue_sim.usdm.endpoints import ENDPOINTS as USDM_ENDPOINTS
 from venue_sim.usdm.market import UsdmMarket
 from venue_sim.user_streams import UserStreams
@@ -55,42 +57,51 @@ class VenueServer:
         self._config = config
         self.api_port = 0
         self.admin_port = 0
-        now_ms = time.time_ns() // 1_000_000
         self.record = Record(config.record)
+        endpoints = {*ws_api.ENDPOINTS, *(e.name for e in USDM_ENDPOINTS if config.usdm is not None)}
+        self.faults = Faults(
+            config.seed, frozenset(endpoints), frozenset(account.name for account in accounts)
+        )
+        clock = Clock(self.faults)
+        now_ms = clock.now_ms()
         rules = [symbol.rules() for symbol in config.symbols]
         self.exchange = Exchange(rules, accounts, now_ms, config.fees.maker, config.fees.taker)
         self.usdm: UsdmMarket | None = None
         if config.usdm is not None:
-            self.usdm = UsdmMarket(config, config.usdm, accounts, self.record, now_ms)
+            self.usdm = UsdmMarket(config, config.usdm, accounts, self.record, clock)
         recovery = Recovery(self.exchange)
         for entry in self.record.past():
             recovery.read(entry)
             if self.usdm is not None:
                 self.usdm.recovery.read(entry)
-        endpoints = {*ws_api.ENDPOINTS, *(e.name for e in USDM_ENDPOINTS if self.usdm is not None)}
-        self.faults = Faults(
-            config.seed, frozenset(endpoints), frozenset(account.name for account in accounts)
-        )
         limits = config.limits
         keys = KeyRing(accounts)
         venue = Venue(
             self.exchange,
             Limits(limits.weight_per_minute, limits.orders_per_10_seconds, limits.orders_per_day),
             keys,
+            clock,
             random.Random(f"{config.seed}/{self.record.seq}"),  # noqa: S311
         )
         self._front = Front(venue, self.faults, self.record)
         self._rest = Rest(self._front)
         self._market_streams = MarketStreams(self.exchange)
         self._user_streams = UserStreams()
-        self._admin = AdminApi(self.exchange, self.faults, self.record, self.usdm)
-        self._sockets: set[web.WebSocketResponse] = set()
+        self._admin = AdminApi(venue, self._user_streams, self.faults, self.record, self.usdm)
+        self._connections = Connections(
+            config.connection_life_seconds, config.ping_seconds, config.pong_seconds, self.record
+        )
+        self._event_faults = self._user_streams.way = EventFaults(self.faults, self._connections)
+        user_streams: list[TerminableStreams] = [self._user_streams]
+        if self.usdm is not None:
+            user_streams.append(self.usdm.streams)
+        self._connection_faults = ConnectionFaults(self.faults, self._connections, user_streams, clock)
         self._tasks: list[asyncio.Task[None]] = []
         self._runners: list[web.BaseRunner] = []
         self.exchange.sinks += [self.record, self._user_streams, self._market_streams]
         recovery.finish()
         if self.usdm is not None:
-            self.usdm.open(keys, self.faults)
+            self.usdm.open(keys, self.faults, self._connections, self._event_faults)
 
     async def start(self) -> None:
         """Open the ports and let the market begin.
@@ -124,13 +135,14 @@ class VenueServer:
         self.api_port = await self._open("api", api, config.api.host, config.api.port, context)
         admin = web.AppRunner(self._admin.application(), access_log=None, shutdown_timeout=STOP_SECONDS)
         self.admin_port = await self._open("admin", admin, config.admin.host, config.admin.port, None)
-        self._run(self._market_streams.run())
+        clock = self._front.venue.clock
+        self._run(self._market_streams.run(clock))
         self._run(self._keep_house())
         if self.usdm is not None:
-            self._run(self.usdm.streams.run())
+            self._run(self.usdm.streams.run(clock))
             self._run(self.usdm.run())
         for flow in flows:
-            self._run(flow.run())
+            self._run(flow.run(clock))
 
     async def stop(self) -> None:
         """Close the connections and write the record to its end."""
@@ -138,9 +150,7 @@ class VenueServer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.faults.clear()
-        closing = [socket.close(code=WSCloseCode.GOING_AWAY) for socket in self._sockets]
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.gather(*closing, return_exceptions=True), STOP_SECONDS)
+        await self._connections.end_all()
         for runner in self._runners:
             await runner.cleanup()
         self.record.append("stop", {})
@@ -166,24 +176,29 @@ class VenueServer:
         self._tasks.append(asyncio.create_task(work))
 
     async def _keep_house(self) -> None:
-        """Write the record and end faults whose time is over."""
+        """Write the record, end faults whose time is over, see to the connections."""
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
-            for fault in self.faults.expire(time.monotonic_ns()):
+            now_ns = time.monotonic_ns()
+            for fault in self.faults.expire(now_ns):
                 self._admin.note("ended", fault)
+            self._connections.tick(now_ns)
+            self._event_faults.tick(now_ns)
+            self._connection_faults.tick(now_ns)
             self.record.flush()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.path
         if self.usdm is not None and self.usdm.serves(path):
-            return await self.usdm.handle(request, self._sockets)
-        if path.startswith("/api/"):
+            return await self.usdm.handle(request)
+        if path.startswith(("/api/", "/sapi/")):
             return await self._rest.handle(request)
         if request.headers.get("Upgrade", "").lower() == "websocket":
             if path == "/ws-api/v3":
-                return await ws_api.serve(request, self._sockets, self._front, self._user_streams)
+                return await ws_api.serve(request, self._connections, self._front, self._user_streams)
             if path in ("/ws", "/stream") or path.startswith("/ws/"):
-                return await market_socket.serve(request, self._sockets, self._market_streams)
+                streams, way = self._market_streams, self._event_faults
+                return await market_socket.serve(request, self._connections, streams, way)
         return await self._rest.handle(request)
 
 

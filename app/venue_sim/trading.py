@@ -149,6 +149,11 @@ def account(venue: Venue, held: Account, parameters: Parameters, _now_ms: int) -
     return dialect.account(held, exchange.maker_fee, exchange.taker_fee, omit_zero == "true")
 
 
+def api_restrictions(venue: Venue, held: Account, parameters: Parameters, _now_ms: int) -> Any:
+    """What the account's API key may do."""
+    return dialect.api_restrictions(held)
+
+
 def _page(found: list[T], limit: int, newest: bool) -> list[T]:
     return found[-limit:] if newest else found[:limit]
 

@@ -2,37 +2,55 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import orjson
 
 from venue_sim import events
+from venue_sim.connections import Connection
 from venue_sim.dialect import Json
 from venue_sim.exchange import Market, OrderEvent
 from venue_sim.model import Account, Trade
-from venue_sim.outbox import Outbox
+
+
+class Way(Protocol):
+    """How events reach a connection; faults stand in it."""
+
+    def send_user(self, connection: Connection, account: str, event: Json, message: bytes) -> None:
+        """Send an account's event, the message that tells of it."""
 
 
 class UserStreams:
     """All subscriptions, by account."""
 
     def __init__(self) -> None:
-        self._subscriptions: dict[str, list[tuple[int, Outbox]]] = {}
+        self.way: Way = Straight()
+        self._subscriptions: dict[str, list[tuple[int, Connection]]] = {}
 
-    def subscribe(self, account: Account, subscription_id: int, outbox: Outbox) -> None:
+    def subscribe(self, account: Account, subscription_id: int, connection: Connection) -> None:
         """Send an account's events to a connection from now on."""
-        self._subscriptions.setdefault(account.name, []).append((subscription_id, outbox))
+        self._subscriptions.setdefault(account.name, []).append((subscription_id, connection))
+        connection.accounts.add(account.name)
 
-    def unsubscribe(self, outbox: Outbox, subscription_id: int | None = None) -> None:
+    def unsubscribe(self, connection: Connection, subscription_id: int | None = None) -> None:
         """End one subscription of a connection, or all."""
-        for name, held in list(self._subscriptions.items()):
-            kept = [
-                (n, o)
-                for n, o in held
-                if o is not outbox or (subscription_id is not None and n != subscription_id)
-            ]
-            if kept:
-                self._subscriptions[name] = kept
-            else:
-                del self._subscriptions[name]
+        for name in list(connection.accounts):
+            self._drop(name, connection, subscription_id)
+
+    def terminate(self, now_ms: int, account: str | None, connection: Connection | None = None) -> None:
+        """End subscriptions by the venue's own will, and tell it to those who held them.
+
+        Args:
+            now_ms: the venue's time.
+            account: whose, None: everybody's.
+            connection: on which, None: on any.
+        """
+        event = events.stream_terminated(now_ms)
+        for name in [account] if account is not None else list(self._subscriptions):
+            for subscription_id, held in list(self._subscriptions.get(name, ())):
+                if connection in (None, held):
+                    held.put(_message(subscription_id, event))
+                    self._drop(name, held, subscription_id)
 
     # the exchange tells what happened (exchange.Sink)
 
@@ -53,6 +71,30 @@ class UserStreams:
         """The book goes to the market streams."""
 
     def _send(self, account: Account, event: Json) -> None:
-        body = orjson.dumps(event)
-        for subscription_id, outbox in self._subscriptions[account.name]:
-            outbox.put(b'{"subscriptionId":%d,"event":%b}' % (subscription_id, body))
+        for subscription_id, connection in self._subscriptions[account.name]:
+            self.way.send_user(connection, account.name, event, _message(subscription_id, event))
+
+    def _drop(self, name: str, connection: Connection, subscription_id: int | None) -> None:
+        kept = [
+            (number, held)
+            for number, held in self._subscriptions.get(name, ())
+            if held is not connection or subscription_id not in (None, number)
+        ]
+        if kept:
+            self._subscriptions[name] = kept
+        else:
+            self._subscriptions.pop(name, None)
+        if not any(held is connection for _, held in kept):
+            connection.accounts.discard(name)
+
+
+class Straight:
+    """The way without faults."""
+
+    def send_user(self, connection: Connection, account: str, event: Json, message: bytes) -> None:
+        """Send the message."""
+        connection.put(message)
+
+
+def _message(subscription_id: int, event: Json) -> bytes:
+    return b'{"subscriptionId":%d,"event":%b}' % (subscription_id, orjson.dumps(event))

@@ -1,4 +1,4 @@
-"""The venue as its operations see it: the exchange, the limits, the keys and a source of ids."""
+"""The venue as its operations see it: the exchange, the limits, the keys, the clock and a source of ids."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import string
 from dataclasses import dataclass
 
 from venue_sim.auth import KeyRing
+from venue_sim.clock import Clock
 from venue_sim.exchange import Exchange
 from venue_sim.limits import Limits
 
@@ -23,6 +24,7 @@ class Venue:
     exchange: Exchange
     limits: Limits
     keys: KeyRing
+    clock: Clock
     ids: random.Random
 
     def new_client_id(self) -> str:

@@ -8,16 +8,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
-from venue_sim import errors
+from venue_sim import broken_answers, errors
 from venue_sim.auth import ws_payloads
+from venue_sim.connections import Connection, Connections
 from venue_sim.endpoints import BY_NAME, Endpoint
 from venue_sim.errors import VenueError
 from venue_sim.front import Call, Front, Reply
-from venue_sim.market_socket import HEARTBEAT_SECONDS, LARGEST_MESSAGE
-from venue_sim.model import Account
-from venue_sim.outbox import Outbox
+from venue_sim.model import SPOT, Account
 from venue_sim.parameters import Parameters
 from venue_sim.stamps import arrival_ns, peer_address
 from venue_sim.user_streams import UserStreams
@@ -47,14 +46,15 @@ class WsApiConnection:
     def __init__(
         self,
         request: web.BaseRequest,
-        outbox: Outbox,
+        connection: Connection,
         front: Front,
         streams: UserStreams,
         endpoints: Mapping[str, Endpoint],
     ) -> None:
         self._request = request
         self._endpoints = endpoints
-        self._outbox = outbox
+        self._connection = connection
+        connection.announce = lambda body: connection.put(b'{"event":%b}' % body)
         self._front = front
         self._streams = streams
         self._subscriptions: set[int] = set()
@@ -68,10 +68,11 @@ class WsApiConnection:
         try:
             request_id, method, parameters = _parse(text)
             endpoint = self._endpoints.get(method.removeprefix("v3/"))
-            if endpoint is None:
+            if endpoint is None or endpoint.rest_only:
                 raise errors.VenueError(-1020, "This operation is not supported.")
         except VenueError as error:
-            self._put(request_id, Reply(http_status=error.http_status, error=error), None)
+            refusal = Reply(http_status=error.http_status, error=error)
+            self._connection.put(self._content(request_id, refusal, None))
             return
         call = Call(
             transport="ws",
@@ -86,7 +87,7 @@ class WsApiConnection:
         )
         hits = self._front.hits(call)
         if not hits:
-            self._put(request_id, self._front.serve(call, self._own(call)), call)
+            self._connection.put(self._content(request_id, self._front.serve(call, self._own(call)), call))
             return
         task = asyncio.create_task(self._serve_with(request_id, call, hits))
         self._waiting.add(task)
@@ -94,15 +95,18 @@ class WsApiConnection:
 
     async def close(self) -> None:
         """End the subscriptions, and the requests that faults hold."""
-        self._streams.unsubscribe(self._outbox)
+        self._streams.unsubscribe(self._connection)
         for task in self._waiting:
             task.cancel()
         await asyncio.gather(*self._waiting, return_exceptions=True)
 
     async def _serve_with(self, request_id: Any, call: Call, hits: list[Any]) -> None:
         reply = await self._front.serve_with(call, hits, self._own(call))
-        if reply.hang is None:
-            self._put(request_id, reply, call)
+        content = self._content(request_id, reply, call)
+        if reply.broken is None:
+            self._connection.put(content)
+        else:
+            broken_answers.over_websocket(self._connection, reply.broken, content)
 
     def _own(self, call: Call) -> Any:
         """What the connection itself must do for a call, None when it is an ordinary one."""
@@ -117,7 +121,7 @@ class WsApiConnection:
                 "authorizedSince": None,
                 "connectedSince": None,
                 "returnRateLimits": True,
-                "serverTime": time.time_ns() // 1_000_000,
+                "serverTime": self._front.venue.clock.now_ms(),
                 "userDataStream": bool(self._subscriptions),
             }
         if name == "session.subscriptions":
@@ -129,21 +133,21 @@ class WsApiConnection:
         number = self._next_subscription
         self._next_subscription += 1
         self._subscriptions.add(number)
-        self._streams.subscribe(account, number, self._outbox)
+        self._streams.subscribe(account, number, self._connection)
         return {"subscriptionId": number}
 
     def _unsubscribe(self, parameters: Parameters) -> dict[str, int]:
         number = parameters.integer("subscriptionId")
-        self._streams.unsubscribe(self._outbox, number)
+        self._streams.unsubscribe(self._connection, number)
         if number is None:
             self._subscriptions.clear()
         else:
             self._subscriptions.discard(number)
         return {}
 
-    def _put(self, request_id: Any, reply: Reply, call: Call | None) -> None:
+    def _content(self, request_id: Any, reply: Reply, call: Call | None) -> bytes:
         answer: dict[str, Any] = {"id": request_id, "status": reply.http_status}
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = self._front.venue.clock.now_ms()
         if reply.error is None:
             answer["result"] = reply.body
         else:
@@ -155,7 +159,7 @@ class WsApiConnection:
             places = call.endpoint.places_order and reply.account is not None
             account = reply.account.name if places and reply.account else None
             answer["rateLimits"] = self._front.venue.limits.status(call.peer, account, now_ms)
-        self._outbox.put(orjson.dumps(answer))
+        return orjson.dumps(answer)
 
 
 def _parse(text: str) -> tuple[Any, str, Parameters]:
@@ -194,23 +198,17 @@ def _as_text(name: str, value: Any) -> str:
 
 async def serve(
     request: web.BaseRequest,
-    sockets: set[web.WebSocketResponse],
+    connections: Connections,
     front: Front,
     streams: UserStreams,
     endpoints: Mapping[str, Endpoint] = ENDPOINTS,
+    market: str = SPOT,
 ) -> web.WebSocketResponse:
-    """Serve a connection until it closes; it stands in `sockets` while it is open."""
-    socket = web.WebSocketResponse(heartbeat=HEARTBEAT_SECONDS, compress=False, max_msg_size=LARGEST_MESSAGE)
-    await socket.prepare(request)
-    sockets.add(socket)
-    outbox = Outbox(socket)
-    connection = WsApiConnection(request, outbox, front, streams, endpoints)
-    try:
-        async for message in socket:
-            if message.type == WSMsgType.TEXT:
-                connection.handle(message.data)
-    finally:
-        sockets.discard(socket)
-        await connection.close()
-        await outbox.close()
-    return socket
+    """Serve a connection until it closes."""
+    async with connections.open(request, is_market=False, market=market) as connection:
+        api = WsApiConnection(request, connection, front, streams, endpoints)
+        try:
+            await connection.read(api.handle)
+        finally:
+            await api.close()
+    return connection.socket

@@ -14,7 +14,7 @@ import aiohttp
 import ccxt.pro
 from yarl import URL
 
-from tests.venue_sim.support import RunningVenue
+from tests.venue_sim.support import DEADLINE_SECONDS, RunningVenue
 
 
 @asynccontextmanager
@@ -84,3 +84,60 @@ async def raw_client(venue: RunningVenue, account: str = "trader-01") -> AsyncIt
     connector = aiohttp.TCPConnector(ssl=venue.ssl_context())
     async with aiohttp.ClientSession(connector=connector) as session:
         yield RawClient(venue, session, account)
+
+
+class Frames:
+    """One connection to the WebSocket API; answers by id, events apart."""
+
+    def __init__(self, venue: RunningVenue, socket: aiohttp.ClientWebSocketResponse, account: str) -> None:
+        self.socket = socket
+        self._credentials = venue.accounts[account]
+        self.events: list[dict[str, Any]] = []
+        self._count = 0
+
+    async def send(self, text: str) -> None:
+        """Send a text frame as it is."""
+        await self.socket.send_str(text)
+
+    async def receive(self) -> dict[str, Any]:
+        """The next frame, decoded."""
+        frame = await self.socket.receive(DEADLINE_SECONDS)
+        assert frame.type == aiohttp.WSMsgType.TEXT, frame
+        decoded: dict[str, Any] = json.loads(frame.data)
+        return decoded
+
+    async def ask(self, method: str, **params: Any) -> dict[str, Any]:
+        """Send a request and wait for its answer; events that come before are kept."""
+        self._count += 1
+        await self.send(json.dumps({"id": self._count, "method": method, "params": params}))
+        while True:
+            frame = await self.receive()
+            if "event" not in frame:
+                assert frame["id"] == self._count
+                return frame
+            self.events.append(frame)
+
+    async def signed(self, method: str, **params: Any) -> dict[str, Any]:
+        """The same, signed."""
+        params |= {"apiKey": self._credentials.api_key, "timestamp": int(time.time() * 1000)}
+        text = {n: str(v).lower() if isinstance(v, bool) else str(v) for n, v in params.items()}
+        payload = "&".join(f"{name}={text[name]}" for name in sorted(text))
+        secret = self._credentials.api_secret.encode()
+        return await self.ask(
+            method, **params, signature=hmac.new(secret, payload.encode(), "sha256").hexdigest()
+        )
+
+    async def event(self) -> dict[str, Any]:
+        """The next event."""
+        return self.events.pop(0) if self.events else await self.receive()
+
+
+@asynccontextmanager
+async def frames(venue: RunningVenue, account: str = "trader-01") -> AsyncIterator[Frames]:
+    """A connection to the WebSocket API, closed at the end."""
+    connector = aiohttp.TCPConnector(ssl=venue.ssl_context())
+    async with (
+        aiohttp.ClientSession(connector=connector) as session,
+        session.ws_connect(f"wss://ws-api.{venue.hostname}/ws-api/v3") as socket,
+    ):
+        yield Frames(venue, socket, account)

@@ -25,7 +25,7 @@ import pytest
 import yaml
 from aiohttp.resolver import ThreadedResolver
 
-from tests.venue_sim.tls import DOMAIN, Certificates
+from benchmarks.certificates import DOMAIN, Certificates
 from venue_sim.config import load_accounts, load_config
 from venue_sim.server import VenueServer
 
@@ -220,6 +220,7 @@ class RunningVenue:
                 "api": {
                     "public": f"{rest}/api/v3",
                     "private": f"{rest}/api/v3",
+                    "sapi": f"{rest}/sapi/v1",
                     "ws": {
                         "spot": f"{stream}/ws",
                         "ws-api": {"spot": f"wss://ws-api.{self.hostname}/ws-api/v3"},
@@ -253,6 +254,7 @@ class RunningVenue:
                     "fapiPrivate": f"{rest}/v1",
                     "fapiPrivateV2": f"{rest}/v2",
                     "fapiPrivateV3": f"{rest}/v3",
+                    "sapi": f"https://api.{self.hostname}/sapi/v1",
                     "ws": {
                         "linear": f"wss://fstream.{self.hostname}/ws",
                         "ws-api": {"linear": f"wss://ws-fapi.{self.hostname}/ws-fapi/v1"},

@@ -102,3 +102,12 @@ def test_keys() -> None:
         with pytest.raises(VenueError) as refused:
             ring.require(key)
         assert (refused.value.code, refused.value.http_status) == (code, 401)
+
+
+def test_a_disabled_key_is_known_and_refused() -> None:
+    account = Account("a", "key-of-account-a", b"s", uid=1, key_enabled=False)
+    ring = KeyRing([account])
+    assert ring.find("key-of-account-a") is account
+    with pytest.raises(VenueError) as refused:
+        ring.require("key-of-account-a")
+    assert (refused.value.code, refused.value.http_status) == (-2015, 401)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -17,8 +18,8 @@ from typing import Any
 import pytest
 import yaml
 
+from benchmarks.certificates import Certificates
 from tests.venue_sim.support import RunningVenue
-from tests.venue_sim.tls import Certificates
 
 COMMAND = [sys.executable, "-c", "from venue_sim.cli import main; main()"]
 APP = Path(__file__).resolve().parents[2]
@@ -183,3 +184,22 @@ def test_a_full_disk_stops_it_with_one_line(settings: RunningVenue) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+def test_a_reset_is_a_real_one_in_the_process_too(settings: RunningVenue) -> None:
+    """uvloop's connections are not asyncio's: the RST is looked for where it arrives, at the socket."""
+    with started(settings.config_path) as (_, ready):
+        url = f"http://127.0.0.1:{ready['admin_port']}/faults"
+        body = json.dumps({"kind": "reset", "endpoint": "time", "duration_seconds": 30}).encode()
+        urllib.request.urlopen(urllib.request.Request(url, body, method="POST")).close()
+
+        async def ask() -> bytes:
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", ready["api_port"], ssl=settings.ssl_context(), server_hostname="localhost"
+            )
+            writer.write(b"GET /api/v3/time HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            return await asyncio.wait_for(reader.read(), DEADLINE_SECONDS)
+
+        # Not with the blocking ssl module: it takes a reset for the end of the stream.
+        with pytest.raises(ConnectionResetError):
+            asyncio.run(ask())

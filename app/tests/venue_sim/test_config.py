@@ -160,7 +160,7 @@ def test_futures_have_wallets_of_their_own(tmp_path: Path, good: dict[str, Any])
     config = load_config(path)
     assert config.usdm is not None
     assert config.usdm.balance == 500
-    assert [account.usdm_balance for account in load_accounts(config, path)] == [None, Decimal(7)]
+    assert [account.usdm_balance for account in load_accounts(config, path)] == [500, 7]
     for contracts, complaint in (
         ([contract | {"quote": "BTC"}], "usdm.symbols: BTCUSDT: the quote asset must be USDT, the margin's"),
         ([contract | {"tick_size": "0.7"}], "usdm.symbols.0: price is not a multiple of tick_size"),

@@ -14,7 +14,13 @@ from binance_common.configuration import (
     ConfigurationWebSocketAPI,
     ConfigurationWebSocketStreams,
 )
-from binance_common.errors import BadRequestError, UnauthorizedError
+from binance_common.errors import (
+    BadRequestError,
+    RateLimitBanError,
+    ServerError,
+    TooManyRequestsError,
+    UnauthorizedError,
+)
 from binance_sdk_spot.rest_api.models import NewOrderSideEnum as Side
 from binance_sdk_spot.rest_api.models import NewOrderTimeInForceEnum as TimeInForce
 from binance_sdk_spot.rest_api.models import NewOrderTypeEnum as Type
@@ -106,6 +112,28 @@ def test_refusals(quiet_venue: RunningVenue) -> None:
     with pytest.raises(UnauthorizedError) as unknown:
         rest(quiet_venue, stranger).get_account()
     assert unknown.value.status_code == -2015
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(418, RateLimitBanError), (429, TooManyRequestsError), (503, ServerError)]
+)
+def test_faults_by_status(quiet_venue: RunningVenue, status: int, error: type[Exception]) -> None:
+    quiet_venue.fault(kind="error", code=-1003, http_status=status, retry_after_seconds=7, count=1)
+    api = rest(quiet_venue)
+    with pytest.raises(error):
+        api.new_order(**LIMIT, side=Side.BUY, quantity=0.01, price=50_000)
+    assert api.get_open_orders(symbol="BTCUSDT").data() == []
+
+
+@pytest.mark.filterwarnings("ignore:parameter 'timeout'")  # the SDK's own
+async def test_a_terminated_stream_is_told_in_the_sdks_own_type(quiet_venue: RunningVenue) -> None:
+    async with ws_api(quiet_venue) as client:
+        events: list[Any] = []
+        subscribed = await client.user_data_stream_subscribe_signature()
+        subscribed.stream.on("message", events.append)
+        quiet_venue.fault(kind="terminate", count=1)
+        await eventually(lambda: events, "the stream's end")
+        assert type(events[0].actual_instance).__name__ == "EventStreamTerminated"
 
 
 @asynccontextmanager

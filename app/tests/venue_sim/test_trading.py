@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from venue_sim.auth import KeyRing
+from venue_sim.clock import Clock
 from venue_sim.endpoints import ENDPOINTS
 from venue_sim.errors import VenueError
 from venue_sim.exchange import Exchange
+from venue_sim.faults import Faults
 from venue_sim.limits import Limits
 from venue_sim.model import ZERO, Account, Balance, Rules
 from venue_sim.parameters import Parameters
@@ -58,6 +60,12 @@ def exchange() -> Exchange:
     return Exchange([RULES], accounts, 0)
 
 
+def bare_venue() -> Venue:
+    limits = Limits(10**9, 10**9, 10**9)
+    clock = Clock(Faults(0, frozenset(), frozenset()))
+    return Venue(exchange(), limits, KeyRing([]), clock, random.Random(1))
+
+
 @st.composite
 def requests(draw: st.DrawFn) -> tuple[Any, str, Parameters]:
     endpoint = draw(st.sampled_from(ENDPOINTS))
@@ -71,7 +79,7 @@ def requests(draw: st.DrawFn) -> tuple[Any, str, Parameters]:
 @settings(max_examples=300, deadline=None)
 @given(st.lists(requests(), max_size=12))
 def test_any_parameters(calls: list[tuple[Any, str, Parameters]]) -> None:
-    venue = Venue(exchange(), Limits(10**9, 10**9, 10**9), KeyRing([]), random.Random(1))
+    venue = bare_venue()
     for number, (endpoint, who, parameters) in enumerate(calls):
         account = venue.exchange.accounts[who]
         assert endpoint.weigh(parameters) > 0
@@ -90,7 +98,7 @@ def test_any_parameters(calls: list[tuple[Any, str, Parameters]]) -> None:
 
 
 def test_an_enormous_quote_quantity_is_answered() -> None:
-    venue = Venue(exchange(), Limits(10**9, 10**9, 10**9), KeyRing([]), random.Random(1))
+    venue = bare_venue()
     place = next(endpoint for endpoint in ENDPOINTS if endpoint.places_order).signed
     assert place is not None
     common = {"symbol": "BTCUSDT", "side": "SELL", "type": "LIMIT", "timeInForce": "GTC"}

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
-import json
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
-import aiohttp
 import pytest
 
+from tests.venue_sim.clients import frames
 from tests.venue_sim.support import RunningVenue
 
-DEADLINE_SECONDS = 10
 ORDER = {
     "symbol": "BTCUSDT",
     "side": "BUY",
@@ -24,60 +18,6 @@ ORDER = {
     "quantity": "0.001",
     "price": "50000",
 }
-
-
-class Frames:
-    """One connection; answers by id, events apart."""
-
-    def __init__(self, venue: RunningVenue, socket: aiohttp.ClientWebSocketResponse) -> None:
-        self._socket = socket
-        self._credentials = venue.accounts["trader-01"]
-        self.events: list[dict[str, Any]] = []
-        self._count = 0
-
-    async def send(self, text: str) -> None:
-        await self._socket.send_str(text)
-
-    async def receive(self) -> dict[str, Any]:
-        frame = await self._socket.receive(DEADLINE_SECONDS)
-        assert frame.type == aiohttp.WSMsgType.TEXT, frame
-        decoded: dict[str, Any] = json.loads(frame.data)
-        return decoded
-
-    async def ask(self, method: str, **params: Any) -> dict[str, Any]:
-        """Send a request and wait for its answer; events that come before are kept."""
-        self._count += 1
-        await self.send(json.dumps({"id": self._count, "method": method, "params": params}))
-        while True:
-            frame = await self.receive()
-            if "event" not in frame:
-                assert frame["id"] == self._count
-                return frame
-            self.events.append(frame)
-
-    async def signed(self, method: str, **params: Any) -> dict[str, Any]:
-        """The same, signed."""
-        params |= {"apiKey": self._credentials.api_key, "timestamp": int(time.time() * 1000)}
-        text = {n: str(v).lower() if isinstance(v, bool) else str(v) for n, v in params.items()}
-        payload = "&".join(f"{name}={text[name]}" for name in sorted(text))
-        secret = self._credentials.api_secret.encode()
-        return await self.ask(
-            method, **params, signature=hmac.new(secret, payload.encode(), "sha256").hexdigest()
-        )
-
-    async def event(self) -> dict[str, Any]:
-        """The next event."""
-        return self.events.pop(0) if self.events else await self.receive()
-
-
-@asynccontextmanager
-async def frames(venue: RunningVenue) -> AsyncIterator[Frames]:
-    connector = aiohttp.TCPConnector(ssl=venue.ssl_context())
-    async with (
-        aiohttp.ClientSession(connector=connector) as session,
-        session.ws_connect(f"wss://ws-api.{venue.hostname}/ws-api/v3") as socket,
-    ):
-        yield Frames(venue, socket)
 
 
 async def test_requests_and_rate_limits(quiet_venue: RunningVenue) -> None:

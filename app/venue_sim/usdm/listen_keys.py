@@ -30,12 +30,12 @@ class ListenKeys:
 
     Args:
         record: where it is written when they are made, renewed and end.
-        expired: told of each key that ended (account, key, time in ms).
     """
 
-    def __init__(self, record: Record, expired: Callable[[Account, str, int], None]) -> None:
+    def __init__(self, record: Record) -> None:
         self._record = record
-        self._expired = expired
+        self.ended: Callable[[str, str, int | None], None] = lambda *_: None
+        """Told of each key that ended: account, key, and when it expired in ms (None: it was closed)."""
         self._keys: dict[str, ListenKey] = {}
         self.numbers: dict[str, int] = {}
         """The last number that each account's keys have reached."""
@@ -44,6 +44,10 @@ class ListenKeys:
         """An account's valid key."""
         held = self._keys.get(account.name)
         return held.key if held else None
+
+    def owner(self, key: str) -> str | None:
+        """The account of a valid key."""
+        return next((name for name, held in self._keys.items() if held.key == key), None)
 
     def start(self, account: Account, now_ms: int) -> str:
         """Make a key, or renew the one that is valid."""
@@ -70,8 +74,9 @@ class ListenKeys:
             VenueError: -1125 when there is none.
         """
         held = self._require(account)
-        del self._keys[account.name]
         self._note("closed", account, held)
+        del self._keys[account.name]
+        self.ended(account.name, held.key, None)
 
     def expire(self, account: Account, now_ms: int) -> None:
         """End a key before its time and tell its stream.
@@ -81,8 +86,8 @@ class ListenKeys:
         """
         held = self._require(account)
         self._note("expired", account, held)
-        self._expired(account, held.key, now_ms)
         del self._keys[account.name]
+        self.ended(account.name, held.key, now_ms)
 
     def expire_due(self, accounts: dict[str, Account], now_ms: int) -> None:
         """End the keys whose hour is over."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from decimal import Decimal
 
+import orjson
+
+from venue_sim.clock import Clock
+from venue_sim.connections import Connection
 from venue_sim.dialect import Json
 from venue_sim.exchange import Market, OrderEvent
-from venue_sim.market_streams import SLOW_TICKS, MarketStreams
+from venue_sim.market_streams import SLOW_TICKS, MarketStreams, Subscriber
 from venue_sim.model import Account, Trade, money
 from venue_sim.usdm import events
 from venue_sim.usdm.algo import AlgoOrder
@@ -15,6 +18,7 @@ from venue_sim.usdm.dialect import NO_FUNDING_MS
 from venue_sim.usdm.exchange import FuturesExchange
 from venue_sim.usdm.listen_keys import ListenKeys
 from venue_sim.usdm.position import Position
+from venue_sim.user_streams import Straight, Way
 
 _SPOT_ONLY = ("x", "b", "B", "a", "A")
 """Letters of spot's 24hrTicker that USDM's has not."""
@@ -22,16 +26,55 @@ MARK_TICKS = 3 * SLOW_TICKS
 
 
 class FuturesStreams(MarketStreams):
-    """All subscriptions, by stream name; a user data stream's name is its listen key."""
+    """All subscriptions, by stream name; a user data stream's name is its listen key.
 
-    def __init__(self, exchange: FuturesExchange) -> None:
+    Args:
+        exchange: whose events they are.
+        listen_keys: say whose stream is whose; they tell here when one ends.
+        clock: dates what the exchange does not.
+    """
+
+    def __init__(self, exchange: FuturesExchange, listen_keys: ListenKeys, clock: Clock) -> None:
         super().__init__(exchange)
+        self.way: Way = Straight()
         self._futures = exchange
-        self.listen_keys: ListenKeys | None = None
+        self._listen_keys = listen_keys
+        self._clock = clock
+        listen_keys.ended = self._key_ended
 
     def has(self, stream: str) -> bool:
         """Whether anybody is subscribed to a stream."""
         return stream in self._subscribers
+
+    def owner(self, stream: str) -> str | None:
+        """The account whose user data stream this is."""
+        return self._listen_keys.owner(stream)
+
+    def subscribe(self, stream: str, subscriber: Subscriber) -> None:
+        """Send a stream to a connection."""
+        super().subscribe(stream, subscriber)
+        account = self.owner(stream)
+        if account is not None:
+            subscriber.connection.accounts.add(account)
+
+    def unsubscribe(self, stream: str, subscriber: Subscriber) -> None:
+        """Stop sending a stream to a connection."""
+        super().unsubscribe(stream, subscriber)
+        account = self.owner(stream)
+        if account is not None:
+            subscriber.connection.accounts.discard(account)
+
+    def terminate(self, now_ms: int, account: str | None, connection: Connection) -> None:
+        """End listen keys by the venue's own will, and tell it to all who listen to them.
+
+        Args:
+            now_ms: the venue's time.
+            account: whose, None: everybody's.
+            connection: only those keys whose streams it carries.
+        """
+        for name, held in self._futures.accounts.items():
+            if account in (None, name) and self._carries(connection, held):
+                self._listen_keys.expire(held, now_ms)
 
     def tick(self, now_ms: int) -> None:
         """Send the timed streams."""
@@ -77,17 +120,28 @@ class FuturesStreams(MarketStreams):
         order = algo.account.orders.get(algo.order_id) if algo.order_id is not None else None
         self._send_user(algo.account, events.algo_update(algo, order, now_ms))
 
-    def key_expired(self, _account: Account, key: str, now_ms: int) -> None:
-        """A listen key's time is over: its stream ends with this event, its connections stay open."""
-        self._send(key, events.listen_key_expired(key, now_ms))
+    def _key_ended(self, account: str, key: str, expired_ms: int | None) -> None:
+        """A key that expires is told as its stream's last event; the connections stay open either way."""
+        for subscriber in self._subscribers.get(key, ()):
+            if expired_ms is not None:
+                body = orjson.dumps(events.listen_key_expired(key, expired_ms))
+                subscriber.connection.put(subscriber.wrapped(key, body))
+            subscriber.connection.accounts.discard(account)
+
+    def _carries(self, connection: Connection, account: Account) -> bool:
+        subscribers = self._subscribers.get(self._listen_keys.find(account) or "", ())
+        return any(subscriber.connection is connection for subscriber in subscribers)
 
     def _send_user(self, account: Account, event: Json) -> None:
-        key = self.listen_keys.find(account) if self.listen_keys else None
-        if key is not None:
-            self._send(key, event)
+        key = self._listen_keys.find(account)
+        if key is None or key not in self._subscribers:
+            return
+        body = orjson.dumps(event)
+        for subscriber in list(self._subscribers[key]):
+            self.way.send_user(subscriber.connection, account.name, event, subscriber.wrapped(key, body))
 
     def _send(self, stream: str, event: Json | None) -> None:
-        if event is not None and stream in self._subscribers and "@" in stream:
+        if event is not None and stream in self._subscribers:
             event = self._in_futures_form(stream, event)
         super()._send(stream, event)
 
@@ -101,7 +155,7 @@ class FuturesStreams(MarketStreams):
             return event | {"X": "MARKET"}
         if kind is not None:
             return event
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = self._clock.now_ms()
         if "lastUpdateId" in event:
             last = event["lastUpdateId"]
             return {

@@ -1,4 +1,4 @@
-"""A throw-away CA for tests, and a certificate of it."""
+"""A throw-away CA for tests and benchmarks, and a certificate of it for the emulator."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Programs that measure the trading service and the venue emulator; nothing that is released imports them."""
