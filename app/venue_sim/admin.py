@@ -4,7 +4,9 @@ Plain HTTP without a password: for loopback or the lab's own network only.
 
 GET    /health                                       {"status": "ok", ...}
 GET    /record?after=SEQ&limit=N                     JSON lines of the record with a higher `seq`
-GET    /accounts/NAME/orders|fills|balances          what the venue holds of an account
+GET    /accounts/NAME/orders|fills|balances          what the venue holds of an account; ?market=usdm: its
+                                                     futures, of which there are positions and algo-orders too
+DELETE /accounts/NAME/listen-key                     end its USDM listen key now
 GET    /faults                                       the faults in force
 PUT    /accounts/NAME/key                            {"enabled": false} disables its API key: every signed
                                                      call is refused, its user streams end; true enables it
@@ -24,8 +26,10 @@ from venue_sim import dialect
 from venue_sim.fault import Fault
 from venue_sim.fault_reader import FaultError
 from venue_sim.faults import Faults
-from venue_sim.model import Account, money
+from venue_sim.model import SPOT, USDM, Account, money
 from venue_sim.record import Record
+from venue_sim.usdm.admin import ONLY_USDM, UsdmAdmin
+from venue_sim.usdm.market import UsdmMarket
 from venue_sim.user_streams import UserStreams
 from venue_sim.venue import Venue
 
@@ -35,12 +39,20 @@ MOST_LINES = 100_000
 class AdminApi:
     """The admin port's application."""
 
-    def __init__(self, venue: Venue, user_streams: UserStreams, faults: Faults, record: Record) -> None:
+    def __init__(
+        self,
+        venue: Venue,
+        user_streams: UserStreams,
+        faults: Faults,
+        record: Record,
+        usdm: UsdmMarket | None = None,
+    ) -> None:
         self._exchange = venue.exchange
         self._clock = venue.clock
         self._user_streams = user_streams
         self._faults = faults
         self._record = record
+        self._usdm = UsdmAdmin(usdm) if usdm is not None else None
         self._started_ns = time.monotonic_ns()
 
     def application(self) -> web.Application:
@@ -49,6 +61,8 @@ class AdminApi:
         app.router.add_get("/health", self._health)
         app.router.add_get("/record", self._read_record)
         app.router.add_get("/accounts/{name}/{what:orders|fills|balances}", self._account)
+        app.router.add_get("/accounts/{name}/{what:positions|algo-orders}", self._account)
+        app.router.add_delete("/accounts/{name}/listen-key", self._expire_listen_key)
         app.router.add_put("/accounts/{name}/key", self._set_key)
         app.router.add_get("/faults", self._list_faults)
         app.router.add_post("/faults", self._set_fault)
@@ -77,7 +91,21 @@ class AdminApi:
         account = self._exchange.accounts.get(request.match_info["name"])
         if account is None:
             return _error(404, f"account {request.match_info['name']!r} is unknown")
-        return _json(_READERS[request.match_info["what"]](account))
+        what = request.match_info["what"]
+        market = request.query.get("market", USDM if what in ONLY_USDM else SPOT)
+        if market == SPOT and what not in ONLY_USDM:
+            return _json(_READERS[what](account))
+        if market != USDM or self._usdm is None:
+            return _error(404, f"market {market!r} has no {what} here")
+        return _json(self._usdm.read(account.name, what))
+
+    async def _expire_listen_key(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        if self._usdm is None or name not in self._exchange.accounts:
+            return _error(404, f"account {name!r} has no futures here")
+        if not self._usdm.expire_listen_key(name, self._clock.now_ms()):
+            return _error(404, f"account {name!r} has no listen key")
+        return _json({"expired": 1})
 
     async def _set_key(self, request: web.Request) -> web.Response:
         account = self._exchange.accounts.get(request.match_info["name"])
@@ -94,10 +122,14 @@ class AdminApi:
             return _error(400, "enabled: must be true or false")
         account.key_enabled = enabled
         self._record.append("key", {"account": account.name, "enabled": enabled})
-        # A fence counts only once it is written: a restart right after the answer must find it.
-        self._record.flush()
         if not enabled:
-            self._user_streams.terminate(self._clock.now_ms(), account.name)
+            now_ms = self._clock.now_ms()
+            self._user_streams.terminate(now_ms, account.name)
+            if self._usdm is not None:
+                self._usdm.expire_listen_key(account.name, now_ms)
+        # A fence counts only once it is written: a restart right after the answer must find it, and find
+        # the listen key ended.
+        self._record.flush()
         return _json({"account": account.name, "enabled": enabled})
 
     async def _list_faults(self, _request: web.Request) -> web.Response:

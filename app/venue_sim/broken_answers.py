@@ -19,6 +19,8 @@ from venue_sim.faults import Faults
 PAGE = "<html><head><title>{status}</title></head><body><center><h1>{status}</h1></center></body></html>"
 _JSON = "application/json;charset=UTF-8"
 _HANG_CHECK_SECONDS = 0.25
+_IDS = ("orderId", "algoId")
+_CLIENT_IDS = ("clientOrderId", "origClientOrderId", "clientAlgoId")
 _LINGER_NOT = struct.pack("ii", 1, 0)
 
 
@@ -77,7 +79,7 @@ def without_ids(body: Any) -> Any:
         return [without_ids(row) for row in body]
     if not isinstance(body, dict):
         return body
-    return {n: v for n, v in body.items() if n not in ("orderId", "clientOrderId", "origClientOrderId")}
+    return {name: value for name, value in body.items() if name not in (*_IDS, *_CLIENT_IDS)}
 
 
 def with_client_id(body: Any, client_id: str) -> Any:
@@ -86,10 +88,7 @@ def with_client_id(body: Any, client_id: str) -> Any:
         return [with_client_id(row, client_id) for row in body]
     if not isinstance(body, dict):
         return body
-    return {
-        name: client_id if name in ("clientOrderId", "origClientOrderId") else value
-        for name, value in body.items()
-    }
+    return {name: client_id if name in _CLIENT_IDS else value for name, value in body.items()}
 
 
 def reset(transport: asyncio.Transport) -> None:

@@ -22,7 +22,8 @@ from venue_sim.server import StartError, VenueServer
 
 BAD_INPUT = 2
 
-_HELP = """An exchange in one process, to test trading software: Binance spot, REST and WebSocket, with TLS.
+_HELP = """An exchange in one process, to test trading software: Binance spot and USDM
+futures, REST and WebSocket, with TLS.
 
 \b
 It keeps accounts, matches orders by price and time, makes a market of its own, writes
@@ -44,7 +45,14 @@ The smallest configuration:
 \b
 accounts.json (or, without accounts_file, the systemd credential "accounts"; the key likewise, "tls_key"):
   [{"name": "trader-01", "api_key": "...", "api_secret": "...",
-    "balances": {"USDT": "100000", "BTC": "2"}}]
+    "balances": {"USDT": "100000", "BTC": "2"}, "usdm_balance": "10000"}]
+\b
+USDM futures as well (usdm_balance: an account's first wallet, where it is not the one set here):
+  usdm:
+    balance: "100000"
+    symbols:
+      - {symbol: BTCUSDT, base: BTC, quote: USDT, price: "60000.0",
+         tick_size: "0.10", step_size: "0.001", min_notional: "100"}
 \b
 Make the venue slow for 30 seconds, for one account's orders:
   curl -X POST localhost:8480/faults -d '{"name": "slow", "kind": "latency", "latency_ms": 300,

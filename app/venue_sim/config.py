@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from venue_sim.model import DECIMALS, Account, Balance, Rules
+from venue_sim.model import DECIMALS, MARGIN_ASSET, Account, Balance, Rules
 
 
 class ConfigError(Exception):
@@ -119,8 +119,36 @@ class Symbol(_Settings):
         )
 
 
+def unique(symbols: list[Symbol]) -> list[Symbol]:
+    """The symbols, none of them twice."""
+    names = [symbol.symbol for symbol in symbols]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{name} is listed twice")
+    return symbols
+
+
+class Usdm(_Settings):
+    """USDM perpetual futures in the same process; `balance` is what an account's wallet starts with."""
+
+    symbols: Annotated[list[Symbol], Field(min_length=1)]
+    balance: Amount = Decimal(100_000)
+    leverage: int = Field(default=20, ge=1, le=125)
+    fees: Fees = Fees()
+
+    @field_validator("symbols")
+    @classmethod
+    def _good(cls, symbols: list[Symbol]) -> list[Symbol]:
+        for symbol in symbols:
+            if symbol.quote != MARGIN_ASSET:
+                raise ValueError(f"{symbol.symbol}: the quote asset must be {MARGIN_ASSET}, the margin's")
+        return unique(symbols)
+
+
 class Config(_Settings):
     """The whole file. `accounts_file` absent: the credential `accounts` of the systemd unit.
+
+    `usdm` absent: spot only.
 
     A WebSocket connection is pinged every `ping_seconds`, ended when a ping has no pong for `pong_seconds`,
     and ended anyway after its life. The defaults are the spot venue's; its futures ping every three minutes.
@@ -138,24 +166,26 @@ class Config(_Settings):
     ping_seconds: float = Field(default=20, gt=0)
     pong_seconds: float = Field(default=60, gt=0)
     symbols: Annotated[list[Symbol], Field(min_length=1)]
+    usdm: Usdm | None = None
 
     @field_validator("symbols")
     @classmethod
     def _unique(cls, symbols: list[Symbol]) -> list[Symbol]:
-        names = [symbol.symbol for symbol in symbols]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"{name} is listed twice")
-        return symbols
+        return unique(symbols)
 
 
 class AccountEntry(_Settings):
-    """One account of the accounts file; `withdrawals`: its API key may withdraw."""
+    """One account of the accounts file.
+
+    `withdrawals`: its API key may withdraw. `usdm_balance`: what its futures wallet starts with, in USDT;
+    absent, the settings' balance.
+    """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     api_key: Annotated[SecretStr, Field(min_length=8, max_length=128)]
     api_secret: Annotated[SecretStr, Field(min_length=8)]
     balances: dict[Asset, Amount] = {}
+    usdm_balance: Amount | None = None
     withdrawals: bool = False
 
 
@@ -212,9 +242,16 @@ def load_accounts(config: Config, config_path: Path) -> list[Account]:
             uid=number,
             withdrawals=entry.withdrawals,
             balances={asset: Balance(free=amount) for asset, amount in entry.balances.items()},
+            usdm_balance=_first_wallet(config, entry),
         )
         for number, entry in enumerate(entries, start=1)
     ]
+
+
+def _first_wallet(config: Config, entry: AccountEntry) -> Decimal | None:
+    if config.usdm is None:
+        return None
+    return config.usdm.balance if entry.usdm_balance is None else entry.usdm_balance
 
 
 def with_tls_key(config: Config, config_path: Path) -> Config:

@@ -28,14 +28,18 @@ class Connection:
     Attributes:
         peer: the client's address.
         is_market: it carries market streams.
+        market: "spot" or "usdm".
         accounts: those whose user streams it carries.
         socket: aiohttp's side of it.
         announce: sends an event that is of no stream, in the form of this connection.
     """
 
-    def __init__(self, request: web.BaseRequest, socket: web.WebSocketResponse, is_market: bool) -> None:
+    def __init__(
+        self, request: web.BaseRequest, socket: web.WebSocketResponse, is_market: bool, market: str
+    ) -> None:
         self.peer = peer_address(request)
         self.is_market = is_market
+        self.market = market
         self.accounts: set[str] = set()
         self.announce: Callable[[bytes], None] = self.put
         self.opened_ns = self.pinged_ns = time.monotonic_ns()
@@ -143,12 +147,12 @@ class Connections:
         return connection in self._open
 
     @asynccontextmanager
-    async def open(self, request: web.BaseRequest, is_market: bool) -> AsyncIterator[Connection]:
+    async def open(self, request: web.BaseRequest, is_market: bool, market: str) -> AsyncIterator[Connection]:
         """Accept a connection; it is among the open ones until the context ends."""
         # Pings are the venue's own affair here: aiohttp's heartbeat would wake a frozen connection.
         socket = web.WebSocketResponse(autoping=False, compress=False, max_msg_size=LARGEST_MESSAGE)
         await socket.prepare(request)
-        connection = Connection(request, socket, is_market)
+        connection = Connection(request, socket, is_market, market)
         self._open.add(connection)
         try:
             yield connection
@@ -181,5 +185,6 @@ class Connections:
     def note(self, action: str, connection: Connection, **more: Any) -> None:
         """Write down what the venue did to a connection or kept from it."""
         stream = kinds.MARKET if connection.is_market else kinds.USER
-        entry = {"fault": None, "action": action, "stream": stream, "peer": connection.peer, "account": None}
+        entry = {"fault": None, "action": action, "market": connection.market, "stream": stream}
+        entry |= {"peer": connection.peer, "account": None}
         self._record.append("stream", entry | more)

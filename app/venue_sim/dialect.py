@@ -178,7 +178,7 @@ def api_restrictions(held: Account) -> Json:
         "enableWithdrawals": held.withdrawals,
         "enableInternalTransfer": False,
         "enableMargin": False,
-        "enableFutures": False,
+        "enableFutures": held.usdm_balance is not None,
         "permitsUniversalTransfer": False,
         "enableVanillaOptions": False,
         "enableFixApiTrade": False,

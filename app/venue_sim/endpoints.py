@@ -11,7 +11,7 @@ from typing import Any
 
 from venue_sim import dialect, errors, trading
 from venue_sim.exchange import Market
-from venue_sim.model import Account, money
+from venue_sim.model import SPOT, Account, money
 from venue_sim.parameters import SYMBOL, Parameters
 from venue_sim.venue import Venue
 
@@ -31,6 +31,8 @@ class Endpoint:
         signed: the handler of a signed request (venue, account, parameters, time in ms -> result).
         public: the handler of any other (venue, parameters, time in ms -> result).
         places_order: counted against the account's order limits.
+        key_only: `signed`, but the API key is enough.
+        market: "spot" or "usdm", for the record.
         rest_only: not an operation of the WebSocket API; its name is the emulator's own.
     """
 
@@ -41,6 +43,8 @@ class Endpoint:
     signed: Run | None = None
     public: PublicRun | None = None
     places_order: bool = False
+    key_only: bool = False
+    market: str = SPOT
     rest_only: bool = False
 
     def weigh(self, parameters: Parameters) -> int:

@@ -206,7 +206,7 @@ class Exchange:
         self._tell(OrderEvent(NEW, order, now_ms), asset)
         fills = self._match(market, order, now_ms)
         if order.status != FILLED:
-            if order.type == MARKET or order.time_in_force != "GTC":
+            if order.type == MARKET or order.time_in_force in ("IOC", "FOK"):
                 self._finish(order, EXPIRED, now_ms)
                 self._tell(OrderEvent(EXPIRED, order, now_ms), asset)
             else:

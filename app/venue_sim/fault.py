@@ -87,13 +87,15 @@ class Fault:
             Of an event: "duplicate" sends it twice, "reorder" after the next one, "late" after a while,
             "drop" never.
             Of a connection with streams: "silence" freezes it (nothing sent, nothing read, no pong),
-            "terminate" ends its user streams with the venue's event, "disconnect" ends it, "server_shutdown"
-            sends the venue's warning. Each connection is hit at most once, those opened later too.
+            "terminate" ends its user streams with the venue's event (of USDM: the listen key, for all its
+            connections), "disconnect" ends it, "server_shutdown" sends the venue's warning. Each connection
+            is hit at most once, those opened later too.
             "clock_skew" sets the venue's clock off.
         account, endpoint, transport, peer: whom it hits; None is everyone or everything. Endpoints: see
             endpoints.py; transports: "rest", "ws"; a peer is a client's address.
         stream: "user" or "market", for the kinds of events and connections.
-        event: only events of this name or execution type ("executionReport", "TRADE").
+        event: only events of this name or execution type ("executionReport", "TRADE"; USDM:
+            "ORDER_TRADE_UPDATE", "ACCOUNT_UPDATE", "ALGO_UPDATE").
         share: of what matches, 0..1. Of connections, each is drawn once.
         count: hits after which it ends; None is any number.
         stage: "before" the venue acts on the request, or "after" (the order is live, nobody was told).

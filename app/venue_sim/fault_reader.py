@@ -11,8 +11,14 @@ from venue_sim.fault import FIELDS, Fault
 LONGEST_SECONDS = 86_400
 MOST_HITS = 1_000_000_000
 
-USER_EVENTS = frozenset({"executionReport", "NEW", "TRADE", "CANCELED", "EXPIRED", "outboundAccountPosition"})
-"""What `event` may be: events of the user streams by name, orders' also by execution type."""
+USER_EVENTS = frozenset(
+    {
+        *("executionReport", "outboundAccountPosition"),
+        *("ORDER_TRADE_UPDATE", "ACCOUNT_UPDATE", "ALGO_UPDATE"),
+        *("NEW", "TRADE", "CANCELED", "EXPIRED"),
+    }
+)
+"""What `event` may be: events of spot's and USDM's user streams by name, orders' also by execution type."""
 
 CLOSE_CODES = (1000, 1001, kinds.ABNORMAL_CLOSE, 1008, 1011, 1012, 1013)
 

@@ -151,7 +151,8 @@ class Front:
             if endpoint.signed is not None:
                 reply.account = account = venue.keys.require(call.api_key)
                 _check_names(call, endpoint.parameters | COMMON | call.extra)
-                check_signed(account, call.parameters, call.payloads, now_ms)
+                if not endpoint.key_only:
+                    check_signed(account, call.parameters, call.payloads, now_ms)
                 reply.body = run(account) if run else endpoint.signed(venue, account, call.parameters, now_ms)
                 if endpoint.places_order:
                     reply.headers |= venue.limits.count_order(account.name, now_ms)
@@ -191,6 +192,7 @@ class Front:
                 "done_monotonic_ns": time.monotonic_ns(),
                 "peer": call.peer,
                 "transport": call.transport,
+                "market": call.endpoint.market,
                 "endpoint": call.endpoint.name,
                 "account": account.name if account else None,
                 "params": {name: value for name, value in call.parameters.items() if name not in UNRECORDED},

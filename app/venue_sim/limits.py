@@ -8,7 +8,13 @@ from typing import Any
 from venue_sim import errors
 
 MINUTE_MS = 60_000
-ORDER_INTERVALS = (("10S", "10 SECOND", "SECOND", 10, 10_000), ("1D", "1 DAY", "DAY", 1, 86_400_000))
+Interval = tuple[str, str, str, int, int]
+"""Suffix of the header, words of the refusal, unit, number of units, length in ms."""
+
+ORDER_INTERVALS: tuple[Interval, ...] = (
+    ("10S", "10 SECOND", "SECOND", 10, 10_000),
+    ("1D", "1 DAY", "DAY", 1, 86_400_000),
+)
 
 
 @dataclass(slots=True)
@@ -34,11 +40,19 @@ class Limits:
     Args:
         weight_per_minute: request weight that one address may use in a minute.
         orders_per_10_seconds, orders_per_day: orders that one account may place.
+        intervals: those that the two order limits are for.
     """
 
-    def __init__(self, weight_per_minute: int, orders_per_10_seconds: int, orders_per_day: int) -> None:
+    def __init__(
+        self,
+        weight_per_minute: int,
+        orders_per_10_seconds: int,
+        orders_per_day: int,
+        intervals: tuple[Interval, ...] = ORDER_INTERVALS,
+    ) -> None:
         self.weight_per_minute = weight_per_minute
         self.order_limits = (orders_per_10_seconds, orders_per_day)
+        self.intervals = intervals
         self._weights: dict[str, Window] = {}
         self._orders: dict[str, tuple[Window, ...]] = {}
 
@@ -67,7 +81,7 @@ class Limits:
             VenueError: -1015.
         """
         for limit, window, interval in zip(
-            self.order_limits, self._order_windows(account), ORDER_INTERVALS, strict=True
+            self.order_limits, self._order_windows(account), self.intervals, strict=True
         ):
             if window.add(0, now_ms) >= limit:
                 raise errors.too_many_orders(limit, interval[1])
@@ -77,7 +91,7 @@ class Limits:
         windows = self._order_windows(account)
         return {
             f"X-MBX-ORDER-COUNT-{interval[0]}": str(window.add(1, now_ms))
-            for window, interval in zip(windows, ORDER_INTERVALS, strict=True)
+            for window, interval in zip(windows, self.intervals, strict=True)
         }
 
     def describe(self) -> list[dict[str, Any]]:
@@ -91,7 +105,7 @@ class Limits:
             },
             *(
                 {"rateLimitType": "ORDERS", "interval": unit, "intervalNum": number, "limit": limit}
-                for limit, (_, _, unit, number, _) in zip(self.order_limits, ORDER_INTERVALS, strict=True)
+                for limit, (_, _, unit, number, _) in zip(self.order_limits, self.intervals, strict=True)
             ),
         ]
 
@@ -107,5 +121,5 @@ class Limits:
     def _order_windows(self, account: str) -> tuple[Window, ...]:
         windows = self._orders.get(account)
         if windows is None:
-            windows = self._orders[account] = tuple(Window(length) for *_, length in ORDER_INTERVALS)
+            windows = self._orders[account] = tuple(Window(length) for *_, length in self.intervals)
         return windows

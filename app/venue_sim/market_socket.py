@@ -10,6 +10,7 @@ from aiohttp import web
 
 from venue_sim.connections import Connection, Connections
 from venue_sim.market_streams import MarketStreams
+from venue_sim.model import SPOT
 
 
 class Way(Protocol):
@@ -20,31 +21,37 @@ class Way(Protocol):
 
 
 class MarketSocket:
-    """One connection."""
+    """One connection.
+
+    Attributes:
+        connection: what it sends on.
+    """
 
     def __init__(self, streams: MarketStreams, connection: Connection, way: Way, combined: bool) -> None:
         self._streams = streams
-        self._connection = connection
+        self.connection = connection
         self._way = way
         self._combined = combined
         self._subscribed: dict[str, None] = {}
-        connection.announce = lambda body: connection.put(self._wrapped("!serverShutdown", body))
+        connection.announce = lambda body: connection.put(self.wrapped("!serverShutdown", body))
 
     def publish(self, stream: str, body: bytes) -> None:
         """Send a stream's event."""
-        self._way.send_market(self._connection, self._wrapped(stream, body))
+        self._way.send_market(self.connection, self.wrapped(stream, body))
 
     def subscribe(self, names: list[str]) -> None:
         """Subscribe to streams."""
         for name in names:
             self._subscribed[name] = None
             self._streams.subscribe(name, self)
+        self._tell_kind()
 
     def unsubscribe(self, names: list[str]) -> None:
         """Unsubscribe from streams."""
         for name in names:
             self._subscribed.pop(name, None)
             self._streams.unsubscribe(name, self)
+        self._tell_kind()
 
     def close(self) -> None:
         """Unsubscribe from everything."""
@@ -79,31 +86,44 @@ class MarketSocket:
         else:
             self._refuse(request_id, 2, f"Invalid request: unknown method {method!r}")
 
-    def _wrapped(self, stream: str, body: bytes) -> bytes:
+    def wrapped(self, stream: str, body: bytes) -> bytes:
         """An event as it is sent: with its stream's name on a combined connection."""
         return b'{"stream":%b,"data":%b}' % (orjson.dumps(stream), body) if self._combined else body
 
+    def _tell_kind(self) -> None:
+        """One that carries nothing but user data streams is no connection of market streams to faults."""
+        users = [self._streams.owner(name) is not None for name in self._subscribed]
+        self.connection.is_market = not users or not all(users)
+
     def _answer(self, request_id: Any, result: Any) -> None:
-        self._connection.put(orjson.dumps({"result": result, "id": request_id}))
+        self.connection.put(orjson.dumps({"result": result, "id": request_id}))
 
     def _refuse(self, request_id: Any, code: int, message: str) -> None:
-        self._connection.put(orjson.dumps({"error": {"code": code, "msg": message}, "id": request_id}))
+        self.connection.put(orjson.dumps({"error": {"code": code, "msg": message}, "id": request_id}))
 
 
 async def serve(
-    request: web.BaseRequest, connections: Connections, streams: MarketStreams, way: Way
+    request: web.BaseRequest,
+    connections: Connections,
+    streams: MarketStreams,
+    way: Way,
+    market: str = SPOT,
 ) -> web.WebSocketResponse:
     """Serve a connection until it closes."""
     path, _, query = request.raw_path.partition("?")
+    # USDM: /public/ws, /market/stream, /private/ws?listenKey=<key>; a user stream is named by its key.
+    for category in ("/public", "/market", "/private"):
+        path = path.removeprefix(category)
     combined = path == "/stream"
     if combined:
         names = "/".join(parse_qs(query).get("streams", [])).split("/")
     else:
         names = unquote(path.removeprefix("/ws")).split("/")
-    async with connections.open(request, is_market=True) as connection:
+    names += parse_qs(query).get("listenKey", [])
+    async with connections.open(request, is_market=True, market=market) as connection:
         socket = MarketSocket(streams, connection, way, combined)
         # Clients tell their connections apart by a path of their own ("/ws/0"): only stream names count.
-        socket.subscribe([name for name in names if "@" in name])
+        socket.subscribe([name for name in names if "@" in name or streams.owner(name) is not None])
         try:
             await connection.read(socket.handle)
         finally:

@@ -11,6 +11,7 @@ import orjson
 
 from venue_sim import dialect
 from venue_sim.clock import Clock
+from venue_sim.connections import Connection
 from venue_sim.dialect import Json
 from venue_sim.exchange import Exchange, Market, OrderEvent
 from venue_sim.model import Account, Trade, money
@@ -22,6 +23,13 @@ _PARTIAL = re.compile(r"^depth(5|10|20)(@100ms)?$")
 
 class Subscriber(Protocol):
     """A connection to the market streams."""
+
+    @property
+    def connection(self) -> Connection:
+        """What it sends on."""
+
+    def wrapped(self, stream: str, body: bytes) -> bytes:
+        """A stream's event as it is sent."""
 
     def publish(self, stream: str, body: bytes) -> None:
         """Send a stream's event."""
@@ -70,6 +78,10 @@ class MarketStreams:
         self._slow = {name: DepthFeed(market) for name, market in exchange.markets.items()}
         self._best: dict[str, tuple[str, str, str, str]] = {}
         self._ticks = 0
+
+    def owner(self, stream: str) -> str | None:
+        """The account whose user data stream this is; None: it is none of any account."""
+        return None
 
     def subscribe(self, stream: str, subscriber: Subscriber) -> None:
         """Send a stream to a connection. A stream that does not exist stays silent, as at the venue."""

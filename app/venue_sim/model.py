@@ -10,6 +10,10 @@ ZERO = Decimal(0)
 DECIMALS = 8
 UNIT = Decimal(1).scaleb(-DECIMALS)
 
+SPOT = "spot"
+USDM = "usdm"
+MARGIN_ASSET = "USDT"  # of USDM futures
+
 BUY = "BUY"
 SELL = "SELL"
 
@@ -103,6 +107,8 @@ class Fill:
     commission_asset: str
     is_maker: bool
     time_ms: int
+    realised: Decimal = ZERO
+    """Futures: profit on the part of a position that this fill closed, before commission."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -119,7 +125,7 @@ class Trade:
 
 @dataclass(slots=True, eq=False)
 class Account:
-    """An account with its credentials, money, orders and fills.
+    """An account with its credentials, money, orders and fills in one market.
 
     The house account of the background flow has `is_house` set: it may go below zero, so that its balance is
     the exact counterpart of what the real accounts gained or lost. Closed orders and fills beyond `history`
@@ -131,11 +137,14 @@ class Account:
     api_secret: bytes = field(repr=False)
     uid: int
     is_house: bool = False
+    market: str = SPOT
     key_enabled: bool = True
     withdrawals: bool = False
     """Whether its API key may withdraw."""
     history: int = 20_000
     balances: dict[str, Balance] = field(default_factory=dict)
+    usdm_balance: Decimal | None = None
+    """First balance of its futures wallet; None: there are no futures."""
     orders: dict[int, Order] = field(default_factory=dict)
     open_orders: dict[int, Order] = field(default_factory=dict)
     by_client_id: dict[str, Order] = field(default_factory=dict)

@@ -4,23 +4,28 @@ One JSON object a line, each with `seq` (rising by one, over restarts too), `kin
 by the true clock whatever the venue's says).
 
 kind      fields
-start     version, seed, symbols
+start     version, seed, symbols, usdm_symbols
 request   request_id, arrival_monotonic_ns, arrival_wall_ns, done_monotonic_ns, peer, transport (rest | ws),
           endpoint, account, params (without apiKey and signature), http_status, code (0: success), fault (id
           of the last that hit it, or null), outcome (answered, or the kind of the fault that broke the
           answer: hang | reset | close | truncated | html | bad_json | empty); http_status is null when
           nothing was answered, code also when no JSON that can be read was
+          Entries of orders, accounts and connections have `market` (spot | usdm); ids count in each market
+          by themselves
 order     request_id (of the request that caused it, also of another account's; null for a fill by the
-          background flow), event (NEW, TRADE, CANCELED, EXPIRED) and the order as it is after the event
-fill      request_id, account, order_id, client_order_id, trade_id, price, quantity, ... maker
-balances  account, and the absolute free and locked amounts of the assets that changed
+          background flow), event (NEW, TRADE, CANCELED, EXPIRED) and the order as it is after the event;
+          `cause` when it was not a request (a countdown)
+fill      request_id, account, order_id, client_order_id, trade_id, price, quantity, ... maker; usdm: realised
+balances  account, and the absolute free and locked amounts of the assets that changed; usdm: the wallet, in
+          which nothing is locked
+          Of usdm only (usdm/record.py): positions, algo, countdown, leverage, listen_key
 fault     action (set | ended | removed), and fault: its id, name, kind, scope and hits; those of kind
           clock_skew tell by how much the venue's own times (created_ms, time_ms) were off meanwhile
 stream    fault (id, or null when it is the venue's own doing), stream (user | market), account, peer and
           action: what became of an event (duplicate | reorder | late | drop, with event, execution,
           client_order_id and trade_id; of market streams not recorded), or of a connection (silence |
           terminate | disconnect | server_shutdown; without a fault life_over | pong_missed)
-key       account, enabled: its API key was disabled or enabled
+key       account, enabled: its API key was disabled or enabled, in both markets
 stop      an orderly stop
 
 It is never rotated. An order that another fills, or is filled by, costs about 2 kB over REST or the WebSocket
@@ -43,7 +48,7 @@ from typing import Any
 import orjson
 
 from venue_sim.exchange import Market, OrderEvent
-from venue_sim.model import Account, Trade, money
+from venue_sim.model import USDM, Account, Trade, money
 
 FLUSH_SECONDS = 0.01
 _INDEX_EVERY = 500
@@ -67,6 +72,8 @@ class Record:
         self.path = path
         self.request_id: int | None = None
         """The request being served: events that it causes carry its id."""
+        self.cause: str | None = None
+        """What else causes the events of this moment."""
         self._lines: list[dict[str, Any]] = []
         self._index: list[tuple[int, int]] = [(0, 0)]  # (seq before it, offset), every so many lines
         self._size = 0
@@ -159,6 +166,7 @@ class Record:
         entry: dict[str, Any] = {
             "request_id": self.request_id,
             "event": event.execution,
+            "market": order.account.market,
             "account": order.account.name,
             "symbol": order.rules.symbol,
             "order_id": order.order_id,
@@ -179,6 +187,8 @@ class Record:
             entry["cancel_id"] = event.cancel_id
         if order.extra:
             entry["tags"] = order.extra
+        if self.cause is not None:
+            entry["cause"] = self.cause
         fill = event.fill
         if fill is not None:
             entry["trade_id"] = fill.trade_id
@@ -189,6 +199,7 @@ class Record:
             "fill",
             {
                 "request_id": self.request_id,
+                "market": order.account.market,
                 "account": order.account.name,
                 "symbol": order.rules.symbol,
                 "order_id": order.order_id,
@@ -202,13 +213,14 @@ class Record:
                 "commission_asset": fill.commission_asset,
                 "maker": fill.is_maker,
                 "time_ms": fill.time_ms,
+                **({"realised": money(fill.realised)} if order.account.market == USDM else {}),
             },
         )
 
     def balances(self, account: Account, assets: tuple[str, ...], _now_ms: int) -> None:
         """Balances of an account changed."""
         held = {a: [money(account.balance(a).free), money(account.balance(a).locked)] for a in assets}
-        self.append("balances", {"account": account.name, "balances": held})
+        self.append("balances", {"market": account.market, "account": account.name, "balances": held})
 
     def trade(self, market: Market, trade: Trade) -> None:
         """Public trades are not recorded: the fills of both sides are."""

@@ -11,22 +11,29 @@ from decimal import Decimal
 from typing import Any
 
 from venue_sim.exchange import Exchange
-from venue_sim.model import Account, Balance, Fill, Order
+from venue_sim.model import SPOT, Account, Balance, Fill, Order
 
 
 class Recovery:
     """Reads the record of earlier runs into an exchange.
 
     Entries of accounts or symbols that the settings no longer have are passed over; their ids still count.
+
+    Args:
+        exchange: what it fills.
+        market: the market whose entries it reads.
     """
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, market: str = SPOT) -> None:
         self._exchange = exchange
+        self._market = market
 
     def read(self, entry: dict[str, Any]) -> None:
         """Take in one entry, oldest first."""
         kind = entry["kind"]
         exchange = self._exchange
+        if entry.get("market", SPOT) != self._market:
+            return
         if kind == "order":
             exchange.next_order_id = max(exchange.next_order_id, entry["order_id"] + 1)
         elif kind == "fill":
@@ -93,5 +100,6 @@ class Recovery:
                 commission_asset=entry["commission_asset"],
                 is_maker=entry["maker"],
                 time_ms=entry["time_ms"],
+                realised=Decimal(entry.get("realised", "0")),
             )
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 import orjson
@@ -10,7 +11,7 @@ from aiohttp import web
 
 from venue_sim import broken_answers
 from venue_sim.auth import rest_payload
-from venue_sim.endpoints import BY_ROUTE
+from venue_sim.endpoints import BY_ROUTE, Endpoint
 from venue_sim.errors import VenueError
 from venue_sim.front import Call, Front
 from venue_sim.parameters import Parameters
@@ -22,13 +23,14 @@ _JSON = "application/json;charset=UTF-8"
 class Rest:
     """Answers REST requests."""
 
-    def __init__(self, front: Front) -> None:
+    def __init__(self, front: Front, routes: Mapping[tuple[str, str], Endpoint] = BY_ROUTE) -> None:
         self._front = front
+        self._routes = routes
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         path, _, query = request.raw_path.partition("?")
-        endpoint = BY_ROUTE.get((request.method, path))
+        endpoint = self._routes.get((request.method, path))
         if endpoint is None:
             # As the venue: its front answers unknown paths with a page, not with JSON.
             return web.Response(

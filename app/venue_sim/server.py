@@ -29,7 +29,9 @@ from venue_sim.record import FLUSH_SECONDS, Record
 from venue_sim.recovery import Recovery
 from venue_sim.rest import Rest
 from venue_sim.stamps import StampedServer
-from venue_sim.stream_faults import ConnectionFaults, EventFaults
+from venue_sim.stream_faults import ConnectionFaults, EventFaults, TerminableStreams
+from venue_sim.usdm.endpoints import ENDPOINTS as USDM_ENDPOINTS
+from venue_sim.usdm.market import UsdmMarket
 from venue_sim.user_streams import UserStreams
 from venue_sim.venue import Venue
 
@@ -55,40 +57,51 @@ class VenueServer:
         self._config = config
         self.api_port = 0
         self.admin_port = 0
-        now_ms = time.time_ns() // 1_000_000
         self.record = Record(config.record)
+        endpoints = {*ws_api.ENDPOINTS, *(e.name for e in USDM_ENDPOINTS if config.usdm is not None)}
+        self.faults = Faults(
+            config.seed, frozenset(endpoints), frozenset(account.name for account in accounts)
+        )
+        clock = Clock(self.faults)
+        now_ms = clock.now_ms()
         rules = [symbol.rules() for symbol in config.symbols]
         self.exchange = Exchange(rules, accounts, now_ms, config.fees.maker, config.fees.taker)
+        self.usdm: UsdmMarket | None = None
+        if config.usdm is not None:
+            self.usdm = UsdmMarket(config, config.usdm, accounts, self.record, clock)
         recovery = Recovery(self.exchange)
         for entry in self.record.past():
             recovery.read(entry)
-        self.faults = Faults(
-            config.seed, frozenset(ws_api.ENDPOINTS), frozenset(account.name for account in accounts)
-        )
+            if self.usdm is not None:
+                self.usdm.recovery.read(entry)
         limits = config.limits
+        keys = KeyRing(accounts)
         venue = Venue(
             self.exchange,
             Limits(limits.weight_per_minute, limits.orders_per_10_seconds, limits.orders_per_day),
-            KeyRing(accounts),
-            Clock(self.faults),
+            keys,
+            clock,
             random.Random(f"{config.seed}/{self.record.seq}"),  # noqa: S311
         )
         self._front = Front(venue, self.faults, self.record)
         self._rest = Rest(self._front)
         self._market_streams = MarketStreams(self.exchange)
         self._user_streams = UserStreams()
-        self._admin = AdminApi(venue, self._user_streams, self.faults, self.record)
+        self._admin = AdminApi(venue, self._user_streams, self.faults, self.record, self.usdm)
         self._connections = Connections(
             config.connection_life_seconds, config.ping_seconds, config.pong_seconds, self.record
         )
         self._event_faults = self._user_streams.way = EventFaults(self.faults, self._connections)
-        self._connection_faults = ConnectionFaults(
-            self.faults, self._connections, self._user_streams, venue.clock
-        )
+        user_streams: list[TerminableStreams] = [self._user_streams]
+        if self.usdm is not None:
+            user_streams.append(self.usdm.streams)
+        self._connection_faults = ConnectionFaults(self.faults, self._connections, user_streams, clock)
         self._tasks: list[asyncio.Task[None]] = []
         self._runners: list[web.BaseRunner] = []
         self.exchange.sinks += [self.record, self._user_streams, self._market_streams]
         recovery.finish()
+        if self.usdm is not None:
+            self.usdm.open(keys, self.faults, self._connections, self._event_faults)
 
     async def start(self) -> None:
         """Open the ports and let the market begin.
@@ -103,10 +116,15 @@ class VenueServer:
                 "version": __version__,
                 "seed": config.seed,
                 "symbols": [symbol.model_dump(mode="json") for symbol in config.symbols],
+                "usdm_symbols": [s.model_dump(mode="json") for s in config.usdm.symbols]
+                if config.usdm
+                else [],
             },
         )
         flows = [
-            Flow(self.exchange, m, config.background, config.seed) for m in self.exchange.markets.values()
+            Flow(exchange, market, config.background, config.seed)
+            for exchange in (self.exchange, *([self.usdm.exchange] if self.usdm else []))
+            for market in exchange.markets.values()
         ]
         if config.background.events_per_second:
             for flow in flows:
@@ -120,6 +138,9 @@ class VenueServer:
         clock = self._front.venue.clock
         self._run(self._market_streams.run(clock))
         self._run(self._keep_house())
+        if self.usdm is not None:
+            self._run(self.usdm.streams.run(clock))
+            self._run(self.usdm.run())
         for flow in flows:
             self._run(flow.run(clock))
 
@@ -168,6 +189,8 @@ class VenueServer:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.path
+        if self.usdm is not None and self.usdm.serves(path):
+            return await self.usdm.handle(request)
         if path.startswith(("/api/", "/sapi/")):
             return await self._rest.handle(request)
         if request.headers.get("Upgrade", "").lower() == "websocket":

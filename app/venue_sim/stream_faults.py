@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
+from typing import Protocol
 from weakref import WeakSet
 
 import orjson
@@ -15,7 +17,13 @@ from venue_sim.connections import Connection, Connections
 from venue_sim.dialect import Json
 from venue_sim.fault import Fault
 from venue_sim.faults import Faults
-from venue_sim.user_streams import UserStreams
+
+
+class TerminableStreams(Protocol):
+    """User data streams that the venue can end."""
+
+    def terminate(self, now_ms: int, account: str | None, connection: Connection) -> None:
+        """End those of an account, None: of all, on a connection, and tell it."""
 
 
 class EventFaults:
@@ -39,7 +47,9 @@ class EventFaults:
             connection.put(message)
             connection.put(held[1])
             return
-        names = (event["e"], event.get("x"))
+        # USDM's events of orders have what tells of the order in a field of its own.
+        order = event["o"] if isinstance(event.get("o"), dict) else event
+        names = (event["e"], order.get("x"))
         hits = self._faults.event_hits(kinds.USER, account, connection.peer, names, time.monotonic_ns())
         for fault in hits:
             self._connections.note(
@@ -48,9 +58,9 @@ class EventFaults:
                 fault=fault.fault_id,
                 account=account,
                 event=event["e"],
-                execution=event.get("x"),
-                client_order_id=event.get("C") or event.get("c"),
-                trade_id=event.get("t"),
+                execution=order.get("x"),
+                client_order_id=order.get("C") or order.get("c") or order.get("caid"),
+                trade_id=order.get("t"),
             )
         self._deliver(connection, message, hits)
 
@@ -95,7 +105,11 @@ class ConnectionFaults:
     """
 
     def __init__(
-        self, faults: Faults, connections: Connections, user_streams: UserStreams, clock: Clock
+        self,
+        faults: Faults,
+        connections: Connections,
+        user_streams: Sequence[TerminableStreams],
+        clock: Clock,
     ) -> None:
         self._faults = faults
         self._connections = connections
@@ -128,7 +142,8 @@ class ConnectionFaults:
             connection.freeze()
             self._frozen[connection] = fault
         elif fault.kind == kinds.TERMINATE:
-            self._user_streams.terminate(self._clock.now_ms(), fault.account, connection)
+            for streams in self._user_streams:
+                streams.terminate(self._clock.now_ms(), fault.account, connection)
         elif fault.kind == kinds.SERVER_SHUTDOWN:
             connection.announce(orjson.dumps(events.server_shutdown(self._clock.now_ms())))
         elif fault.close_code == kinds.ABNORMAL_CLOSE:

@@ -34,7 +34,7 @@ def test(venue: Venue, account: Account, parameters: Parameters, _now_ms: int) -
 
 def status(venue: Venue, account: Account, parameters: Parameters, _now_ms: int) -> Any:
     """One order by its id or its client id."""
-    order = _find(venue, account, parameters)
+    order = find_order(venue, account, parameters)
     if order is None:
         raise errors.no_such_order()
     return dialect.order_status(order)
@@ -42,7 +42,7 @@ def status(venue: Venue, account: Account, parameters: Parameters, _now_ms: int)
 
 def cancel(venue: Venue, account: Account, parameters: Parameters, now_ms: int) -> Any:
     """Cancel one order."""
-    order = _find(venue, account, parameters)
+    order = find_order(venue, account, parameters)
     cancel_id = parameters.client_id("newClientOrderId") or venue.new_client_id()
     restriction = parameters.choice(
         "cancelRestrictions",
@@ -91,11 +91,18 @@ def open_orders(venue: Venue, account: Account, parameters: Parameters, _now_ms:
 
 def all_orders(venue: Venue, account: Account, parameters: Parameters, _now_ms: int) -> Any:
     """Orders of a symbol: from an id or a time on, or the newest."""
+    return [dialect.order_status(order) for order in find_orders(venue, account, parameters)]
+
+
+def find_orders(
+    venue: Venue, account: Account, parameters: Parameters, longest_ms: int = DAY_MS
+) -> list[Order]:
+    """The orders that an "all orders" request asks for."""
     symbol = parameters.symbol()
     venue.exchange.market(symbol)
     limit = parameters.limit(500, 1000)
     first_id = parameters.integer("orderId")
-    start_ms, end_ms = _period(parameters)
+    start_ms, end_ms = _period(parameters, longest_ms)
     found = [
         order
         for order in account.orders.values()
@@ -104,18 +111,24 @@ def all_orders(venue: Venue, account: Account, parameters: Parameters, _now_ms: 
         and (start_ms is None or order.created_ms >= start_ms)
         and (end_ms is None or order.created_ms <= end_ms)
     ]
-    newest = first_id is None and start_ms is None
-    return [dialect.order_status(order) for order in _page(found, limit, newest)]
+    return _page(found, limit, newest=first_id is None and start_ms is None)
 
 
 def my_trades(venue: Venue, account: Account, parameters: Parameters, _now_ms: int) -> Any:
     """Fills of a symbol: of an order, from a trade id or a time on, or the newest."""
+    return [dialect.my_trade(fill) for fill in find_fills(venue, account, parameters)]
+
+
+def find_fills(
+    venue: Venue, account: Account, parameters: Parameters, longest_ms: int = DAY_MS
+) -> list[Fill]:
+    """The fills that a "my trades" request asks for."""
     symbol = parameters.symbol()
     venue.exchange.market(symbol)
     limit = parameters.limit(500, 1000)
     order_id = parameters.integer("orderId")
     first_id = parameters.integer("fromId")
-    start_ms, end_ms = _period(parameters)
+    start_ms, end_ms = _period(parameters, longest_ms)
     found = [
         fill
         for fill in account.fills
@@ -125,8 +138,7 @@ def my_trades(venue: Venue, account: Account, parameters: Parameters, _now_ms: i
         and (start_ms is None or fill.time_ms >= start_ms)
         and (end_ms is None or fill.time_ms <= end_ms)
     ]
-    newest = first_id is None and start_ms is None
-    return [dialect.my_trade(fill) for fill in _page(found, limit, newest)]
+    return _page(found, limit, newest=first_id is None and start_ms is None)
 
 
 def account(venue: Venue, held: Account, parameters: Parameters, _now_ms: int) -> Any:
@@ -146,14 +158,15 @@ def _page(found: list[T], limit: int, newest: bool) -> list[T]:
     return found[-limit:] if newest else found[:limit]
 
 
-def _period(parameters: Parameters) -> tuple[int | None, int | None]:
+def _period(parameters: Parameters, longest_ms: int) -> tuple[int | None, int | None]:
     start_ms, end_ms = parameters.integer("startTime"), parameters.integer("endTime")
-    if start_ms is not None and end_ms is not None and end_ms - start_ms > DAY_MS:
-        raise errors.VenueError(-1127, "More than 24 hours between startTime and endTime.")
+    if start_ms is not None and end_ms is not None and end_ms - start_ms > longest_ms:
+        hours = longest_ms // 3_600_000
+        raise errors.VenueError(-1127, f"More than {hours} hours between startTime and endTime.")
     return start_ms, end_ms
 
 
-def _find(venue: Venue, account: Account, parameters: Parameters) -> Order | None:
+def find_order(venue: Venue, account: Account, parameters: Parameters) -> Order | None:
     """The order that a request names; when it gives both ids, both must fit."""
     symbol = parameters.symbol()
     venue.exchange.market(symbol)

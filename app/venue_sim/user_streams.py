@@ -24,7 +24,7 @@ class UserStreams:
     """All subscriptions, by account."""
 
     def __init__(self) -> None:
-        self.way: Way = _Straight()
+        self.way: Way = Straight()
         self._subscriptions: dict[str, list[tuple[int, Connection]]] = {}
 
     def subscribe(self, account: Account, subscription_id: int, connection: Connection) -> None:
@@ -88,8 +88,11 @@ class UserStreams:
             connection.accounts.discard(name)
 
 
-class _Straight:
+class Straight:
+    """The way without faults."""
+
     def send_user(self, connection: Connection, account: str, event: Json, message: bytes) -> None:
+        """Send the message."""
         connection.put(message)
 
 

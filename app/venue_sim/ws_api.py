@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -15,7 +16,7 @@ from venue_sim.connections import Connection, Connections
 from venue_sim.endpoints import BY_NAME, Endpoint
 from venue_sim.errors import VenueError
 from venue_sim.front import Call, Front, Reply
-from venue_sim.model import Account
+from venue_sim.model import SPOT, Account
 from venue_sim.parameters import Parameters
 from venue_sim.stamps import arrival_ns, peer_address
 from venue_sim.user_streams import UserStreams
@@ -43,9 +44,15 @@ class WsApiConnection:
     """One connection to the WebSocket API."""
 
     def __init__(
-        self, request: web.BaseRequest, connection: Connection, front: Front, streams: UserStreams
+        self,
+        request: web.BaseRequest,
+        connection: Connection,
+        front: Front,
+        streams: UserStreams,
+        endpoints: Mapping[str, Endpoint],
     ) -> None:
         self._request = request
+        self._endpoints = endpoints
         self._connection = connection
         connection.announce = lambda body: connection.put(b'{"event":%b}' % body)
         self._front = front
@@ -60,7 +67,7 @@ class WsApiConnection:
         request_id: Any = None
         try:
             request_id, method, parameters = _parse(text)
-            endpoint = ENDPOINTS.get(method.removeprefix("v3/"))
+            endpoint = self._endpoints.get(method.removeprefix("v3/"))
             if endpoint is None or endpoint.rest_only:
                 raise errors.VenueError(-1020, "This operation is not supported.")
         except VenueError as error:
@@ -190,11 +197,16 @@ def _as_text(name: str, value: Any) -> str:
 
 
 async def serve(
-    request: web.BaseRequest, connections: Connections, front: Front, streams: UserStreams
+    request: web.BaseRequest,
+    connections: Connections,
+    front: Front,
+    streams: UserStreams,
+    endpoints: Mapping[str, Endpoint] = ENDPOINTS,
+    market: str = SPOT,
 ) -> web.WebSocketResponse:
     """Serve a connection until it closes."""
-    async with connections.open(request, is_market=False) as connection:
-        api = WsApiConnection(request, connection, front, streams)
+    async with connections.open(request, is_market=False, market=market) as connection:
+        api = WsApiConnection(request, connection, front, streams, endpoints)
         try:
             await connection.read(api.handle)
         finally:

@@ -29,6 +29,17 @@ async def ccxt_client(venue: RunningVenue, account: str = "trader-01", **extra: 
             await client.close()
 
 
+@asynccontextmanager
+async def usdm_client(venue: RunningVenue, account: str = "trader-01", **extra: Any) -> AsyncIterator[Any]:
+    """An unmodified ccxt.pro.binanceusdm on the emulator, closed at the end."""
+    client = ccxt.pro.binanceusdm(venue.usdm_config(account, **extra))
+    try:
+        yield client
+    finally:
+        with contextlib.suppress(AttributeError):  # as in ccxt_client
+            await client.close()
+
+
 class RawClient:
     """A hand-written REST client: sends exactly the bytes that a test wants."""
 

@@ -32,6 +32,7 @@ from venue_sim.server import VenueServer
 T = TypeVar("T")
 
 DEADLINE_SECONDS = 10.0
+NAMES = ("api", "stream", "ws-api", "fapi", "fstream", "ws-fapi")
 
 BTCUSDT = {
     "symbol": "BTCUSDT",
@@ -51,6 +52,10 @@ ETHUSDT = {
     "step_size": "0.0001",
     "min_notional": "5",
 }
+USDM_BTCUSDT = {**BTCUSDT, "tick_size": "0.10", "step_size": "0.001", "min_notional": "100"}
+USDM_ETHUSDT = {**ETHUSDT, "step_size": "0.001", "min_notional": "20"}
+USDM: dict[str, Any] = {"symbols": [USDM_BTCUSDT, USDM_ETHUSDT], "balance": "10000"}
+"""The setting `usdm` of tests that need it."""
 
 
 @dataclass(frozen=True)
@@ -232,6 +237,35 @@ class RunningVenue:
         config["options"] |= extra.pop("options", {})
         return config | extra
 
+    def usdm_config(self, account: str = "trader-01", **extra: Any) -> dict[str, Any]:
+        """The same for an unmodified `ccxt.pro.binanceusdm`; the venue needs the setting `usdm`."""
+        credentials = self.accounts[account]
+        rest = f"https://fapi.{self.hostname}/fapi"
+        config: dict[str, Any] = {
+            "apiKey": credentials.api_key,
+            "secret": credentials.api_secret,
+            "hostname": self.hostname,
+            "cafile": str(self.ca_file),
+            "enableRateLimit": False,
+            "urls": {
+                "api": {
+                    "fapiPublic": f"{rest}/v1",
+                    "fapiPublicV2": f"{rest}/v2",
+                    "fapiPrivate": f"{rest}/v1",
+                    "fapiPrivateV2": f"{rest}/v2",
+                    "fapiPrivateV3": f"{rest}/v3",
+                    "sapi": f"https://api.{self.hostname}/sapi/v1",
+                    "ws": {
+                        "linear": f"wss://fstream.{self.hostname}/ws",
+                        "ws-api": {"linear": f"wss://ws-fapi.{self.hostname}/ws-fapi/v1"},
+                    },
+                }
+            },
+            "options": {"fetchCurrencies": False, "fetchMargins": False},
+        }
+        config["options"] |= extra.pop("options", {})
+        return config | extra
+
     def admin(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Ask the admin port; returns the HTTP status and the decoded JSON (text when it is not JSON)."""
         request = urllib.request.Request(
@@ -271,7 +305,7 @@ class RunningVenue:
     def command_prefix(self) -> list[str]:
         """Words to put before a command, so that in it and only in it names under `venue.test` lead here."""
         hosts = self.folder / "hosts"
-        names = " ".join([DOMAIN, *(f"{name}.{DOMAIN}" for name in ("api", "stream", "ws-api"))])
+        names = " ".join([DOMAIN, *(f"{name}.{DOMAIN}" for name in NAMES)])
         hosts.write_text(f"{Path('/etc/hosts').read_text()}\n127.0.0.1 {names}\n")
         as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
         script = f"mount --bind '{hosts}' /etc/hosts && exec \"$@\""

@@ -149,3 +149,23 @@ def test_bad_accounts_name_their_key_and_no_secret(
         load_accounts(load_config(path), path)
     assert complaint in str(refused.value)
     assert "hush" not in str(refused.value)
+
+
+def test_futures_have_wallets_of_their_own(tmp_path: Path, good: dict[str, Any]) -> None:
+    contract = {**good["symbols"][0], "tick_size": "0.1", "step_size": "0.001"}
+    good["usdm"] = {"symbols": [contract], "balance": "500"}
+    entries = [ACCOUNT, {**ACCOUNT, "name": "b", "api_key": "key-of-trader-02", "usdm_balance": "7"}]
+    Path(good["accounts_file"]).write_text(json.dumps(entries))
+    path = write(tmp_path, good)
+    config = load_config(path)
+    assert config.usdm is not None
+    assert config.usdm.balance == 500
+    assert [account.usdm_balance for account in load_accounts(config, path)] == [500, 7]
+    for contracts, complaint in (
+        ([contract | {"quote": "BTC"}], "usdm.symbols: BTCUSDT: the quote asset must be USDT, the margin's"),
+        ([contract | {"tick_size": "0.7"}], "usdm.symbols.0: price is not a multiple of tick_size"),
+        ([contract, contract], "usdm.symbols: BTCUSDT is listed twice"),
+    ):
+        good["usdm"]["symbols"] = contracts
+        with pytest.raises(ConfigError, match=complaint):
+            load_config(write(tmp_path, good))

@@ -177,7 +177,7 @@ def test_stages() -> None:
         ({"stage": "during"}, "stage: 'during' is none of after, before"),
         ({"lantency_ms": 5}, "lantency_ms: a fault of kind error has no such field"),
         ({"kind": "drop", "endpoint": "depth"}, "endpoint: a fault of kind drop has no such field"),
-        ({"kind": "drop", "event": "trade"}, "event: 'trade' is none of CANCELED"),
+        ({"kind": "drop", "event": "trade"}, "event: 'trade' is none of ACCOUNT_UPDATE"),
         ({"kind": "drop", "stream": "market"}, "stream: drop is a fault of user streams only"),
         ({"kind": "silence", "stream": "market", "account": "a"}, "account: market streams have none"),
         ({"kind": "disconnect", "close_code": 7}, "close_code: 7 is none of 1000"),
