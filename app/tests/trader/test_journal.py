@@ -352,14 +352,3 @@ async def test_a_clean_end_leaves_no_table_behind(tmp_path: Path) -> None:
     connection = apsw.Connection(str(tmp_path / "j.sqlite"))
     assert connection.execute("SELECT client_id FROM orders").fetchall() == [("trader-01-1-1",)]
     connection.close()
-
-
-async def test_fills_of_a_venue_whose_clock_is_ahead_are_found(tmp_path: Path) -> None:
-    """Learnt, by our clock, before it was made by the venue's."""
-    running = Opened(tmp_path)
-    ahead_ms = time.time_ns() // 1_000_000 + 60_000
-    running.journal.later(records.fill("trader-01-1-1", make_fill("1", at_ms=ahead_ms), {}))
-    await running.journal.close()
-    journal = open_journal(tmp_path)
-    assert [fill.trade_id for fill in journal.fills_since(ahead_ms)] == ["1"]
-    await journal.close()
