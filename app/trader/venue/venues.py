@@ -157,6 +157,7 @@ _ROWS = (
         reduce_only="reduceOnly",
         realized=("realizedPnl", "rp"),  # by query, in the stream
         movable=True,
+        proof=Proof.EMULATOR,
     ),
     VenueRule(
         id="kraken",
