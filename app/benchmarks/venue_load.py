@@ -47,6 +47,7 @@ class Emulator:
     record: Path
     context: ssl.SSLContext
     secrets: list[tuple[str, bytes]]
+    ca_file: Path
 
     def cpu_seconds(self) -> float:
         """User and system time so far."""
@@ -226,8 +227,12 @@ async def measure(emulator: Emulator, wanted: argparse.Namespace) -> dict[str, A
 
 
 @contextmanager
-def emulator(folder: Path, core: int) -> Iterator[Emulator]:
-    """Start an emulator on a core of its own, hand it out, stop it."""
+def emulator(folder: Path, core: int, events_per_second: int = 0) -> Iterator[Emulator]:
+    """Start an emulator on a core of its own, hand it out, stop it.
+
+    Args:
+        events_per_second: of the market's own life; 0 = nobody trades but its clients.
+    """
     certificates = make_certificates(folder)
     secrets = [(f"key-of-load-{n:02}-{'k' * 20}", f"secret-of-load-{n:02}".encode()) for n in range(8)]
     accounts = [
@@ -249,7 +254,7 @@ def emulator(folder: Path, core: int) -> Iterator[Emulator]:
         "admin": {"port": 0},
         "accounts_file": str(folder / "accounts.json"),
         "record": str(folder / "record.jsonl"),
-        "background": {"events_per_second": 0},
+        "background": {"events_per_second": events_per_second},
         "limits": {"weight_per_minute": 10**9, "orders_per_10_seconds": 10**9, "orders_per_day": 10**9},
         "symbols": [symbol],
     }
@@ -268,7 +273,8 @@ def emulator(folder: Path, core: int) -> Iterator[Emulator]:
             raise SystemExit("venue_load: the emulator did not start")
         port = int(json.loads(line)["api_port"])
         context = ssl.create_default_context(cafile=str(certificates.ca_file))
-        yield Emulator(process.pid, port, folder / "record.jsonl", context, secrets)
+        record = folder / "record.jsonl"
+        yield Emulator(process.pid, port, record, context, secrets, certificates.ca_file)
     finally:
         process.terminate()
         try:

@@ -1,4 +1,4 @@
-"""The real `trader run` on USDM perpetuals: orders, positions, realised profit and broken streams, end to end."""
+"""The real `trader run` on USDM perpetuals: orders, positions, realised profit, broken streams."""
 
 from __future__ import annotations
 
