@@ -38,7 +38,7 @@ def test_a_missed_bound_is_the_exit_status(
 def test_an_unknown_benchmark_is_named() -> None:
     result = CliRunner().invoke(cli.main, ["nothing"])
     assert result.exit_code == 2
-    assert "'nothing' is not 'converge'" in result.output
+    assert "'nothing' is not one of 'converge', 'orders'" in result.output
 
 
 def test_the_figures_of_orders_are_differences_and_ratios_of_one_run() -> None:
