@@ -2,8 +2,8 @@
 
 Each case says what the answer, or the lack of one, has to be taken for, and whether the order is at the
 venue. Two things must hold whatever the case is: an order that was called NOT_PLACED never is at the venue,
-not later either; one that was called ACKNOWLEDGED is. And then the order path ends where the venue is, and has
-sent the order once.
+not later either; one that was called ACKNOWLEDGED is. And then the order path ends where the venue is, and
+has sent the order once.
 
 A refusal comes before the venue acts: with these codes it promises that. Those that promise nothing are
 caused before it acts and after.
