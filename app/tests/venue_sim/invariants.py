@@ -2,6 +2,7 @@
 
 Numbers as in the design: I1 no client order id is accepted twice, I3 no order goes from a final status back
 to a live one, I5 what was filled, what orders say was executed and what balances moved are the same.
+Ids count in each market (spot, usdm) by themselves: an order is known by its market and its id.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 Entry = dict[str, Any]
 
 LIVE = ("NEW", "PARTIALLY_FILLED")
+OrderKey = tuple[str, int]
 FINAL = ("FILLED", "CANCELED", "EXPIRED", "REJECTED")
 
 
@@ -26,9 +28,14 @@ def accepted_orders(entries: Iterable[Entry], account: str | None = None) -> dic
     return dict(found)
 
 
-def last_states(entries: Iterable[Entry]) -> dict[int, Entry]:
-    """The last entry of every order, by order id."""
-    return {entry["order_id"]: entry for entry in entries if entry["kind"] == "order"}
+def key_of(entry: Entry) -> OrderKey:
+    """Which order an entry of an order or a fill is about."""
+    return entry["market"], entry["order_id"]
+
+
+def last_states(entries: Iterable[Entry]) -> dict[OrderKey, Entry]:
+    """The last entry of every order, by market and order id."""
+    return {key_of(entry): entry for entry in entries if entry["kind"] == "order"}
 
 
 def open_orders(entries: Iterable[Entry], account: str | None = None) -> list[Entry]:
@@ -52,7 +59,7 @@ def fills(entries: Iterable[Entry], account: str | None = None) -> dict[str, lis
 def ids_accepted_twice(
     entries: Sequence[Entry], requested: Mapping[str, Iterable[str]] | None = None
 ) -> list[str]:
-    """I1: every client order id was accepted at most once.
+    """I1: every client order id was accepted at most once in a market.
 
     Args:
         entries: of the record.
@@ -61,14 +68,14 @@ def ids_accepted_twice(
     """
     violations = []
     for account, accepted in accepted_orders(entries).items():
-        times = Counter(entry["client_order_id"] for entry in accepted)
+        times = Counter((entry["market"], entry["client_order_id"]) for entry in accepted)
         violations += [
-            f"I1: {account}: client order id {name} was accepted {count} times"
-            for name, count in times.items()
+            f"I1: {account}: {market} client order id {name} was accepted {count} times"
+            for (market, name), count in times.items()
             if count > 1
         ]
         if requested is not None and account in requested:
-            unknown = times.keys() - set(requested[account])
+            unknown = {name for _, name in times} - set(requested[account])
             violations += [
                 f"I1: {account}: {name} was accepted, nobody asked for it" for name in sorted(unknown)
             ]
@@ -77,48 +84,48 @@ def ids_accepted_twice(
 
 def revived_orders(entries: Iterable[Entry]) -> list[str]:
     """I3: once an order's status is final, nothing happens to the order any more."""
-    ended: dict[int, str] = {}
+    ended: dict[OrderKey, str] = {}
     violations = []
     for entry in entries:
         if entry["kind"] != "order":
             continue
-        number, status = entry["order_id"], entry["status"]
-        if number in ended:
-            change = f"was {ended[number]}, then {status} (seq {entry['seq']})"
-            violations.append(f"I3: {entry['account']}: order {number} {change}")
+        key, status = key_of(entry), entry["status"]
+        if key in ended:
+            change = f"was {ended[key]}, then {status} (seq {entry['seq']})"
+            violations.append(f"I3: {entry['account']}: {_text(key)} {change}")
         elif status in FINAL:
-            ended[number] = status
+            ended[key] = status
     return violations
 
 
 def sums_that_differ(entries: Sequence[Entry]) -> list[str]:
     """I5: per order the fills sum up to what was executed; no trade counts twice for an account and order."""
     violations = []
-    quantity: defaultdict[int, Decimal] = defaultdict(Decimal)
-    quote: defaultdict[int, Decimal] = defaultdict(Decimal)
-    seen: set[tuple[str, int, int]] = set()
-    owner: dict[int, str] = {}
+    quantity: defaultdict[OrderKey, Decimal] = defaultdict(Decimal)
+    quote: defaultdict[OrderKey, Decimal] = defaultdict(Decimal)
+    seen: set[tuple[str, OrderKey, int]] = set()
+    owner: dict[OrderKey, str] = {}
     for held in fills(entries).values():
         for fill in held:
-            number = fill["order_id"]
-            owner[number] = fill["account"]
-            quantity[number] += Decimal(fill["quantity"])
-            quote[number] += Decimal(fill["quote"])
-            key = (fill["account"], number, fill["trade_id"])
-            if key in seen:
+            key = key_of(fill)
+            owner[key] = fill["account"]
+            quantity[key] += Decimal(fill["quantity"])
+            quote[key] += Decimal(fill["quote"])
+            side = (fill["account"], key, fill["trade_id"])
+            if side in seen:
                 violations.append(
-                    f"I5: {fill['account']}: trade {fill['trade_id']} of order {number} came twice"
+                    f"I5: {fill['account']}: trade {fill['trade_id']} of {_text(key)} came twice"
                 )
-            seen.add(key)
+            seen.add(side)
     states = last_states(entries)
-    for number, state in states.items():
-        for name, summed in (("executed", quantity[number]), ("executed_quote", quote[number])):
+    for key, state in states.items():
+        for name, summed in (("executed", quantity[key]), ("executed_quote", quote[key])):
             if summed != Decimal(state[name]):
-                which = f"{state['account']}: {state['symbol']} order {number}"
+                which = f"{state['account']}: {state['symbol']} {_text(key)}"
                 violations.append(f"I5: {which}: {name} {state[name]}, fills {summed}")
     violations += [
-        f"I5: {owner[number]}: fills of order {number}, which was never accepted"
-        for number in sorted(owner.keys() - states.keys())
+        f"I5: {owner[key]}: fills of {_text(key)}, which was never accepted"
+        for key in sorted(owner.keys() - states.keys())
     ]
     return violations
 
@@ -128,14 +135,14 @@ def balances_that_differ(
     first: Mapping[str, Mapping[str, Decimal]],
     symbols: Mapping[str, tuple[str, str]],
 ) -> list[str]:
-    """I5: every balance is the first one moved by fills, and what is locked is what open orders need.
+    """I5: every spot balance is the first one moved by fills, and what is locked is what open orders need.
 
     Args:
         entries: of the whole record, from its first entry on.
         first: the balances of the accounts file, by account and asset.
         symbols: base and quote asset of each symbol.
     """
-    entries = list(entries)
+    entries = [entry for entry in entries if entry.get("market") == "spot"]
     expected = {account: defaultdict(Decimal, assets) for account, assets in first.items()}
     held: dict[tuple[str, str], tuple[Decimal, Decimal]] = {}
     for entry in entries:
@@ -169,16 +176,60 @@ def balances_that_differ(
     return violations
 
 
+def wallets_that_differ(entries: Iterable[Entry], first: Mapping[str, Decimal]) -> list[str]:
+    """I5: every futures wallet and position is what the account's fills make of the first ones.
+
+    Args:
+        entries: of the whole record, from its first entry on.
+        first: the wallets that the accounts start with, in USDT.
+    """
+    expected = dict(first)
+    held = dict(first)
+    filled: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    positions: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    for entry in entries:
+        if entry.get("market") != "usdm" or entry.get("account") not in first:
+            continue
+        account = entry["account"]
+        if entry["kind"] == "fill":
+            sign = 1 if entry["side"] == "BUY" else -1
+            filled[account, entry["symbol"]] += sign * Decimal(entry["quantity"])
+            expected[account] += Decimal(entry["realised"]) - Decimal(entry["commission"])
+        elif entry["kind"] == "balances":
+            held[account] = Decimal(entry["balances"]["USDT"][0])  # nothing is locked
+        elif entry["kind"] == "positions":
+            positions[account, entry["symbol"]] = Decimal(entry["amount"])
+    violations = [
+        f"I5: {account}: the wallet is {held[account]}, its fills say {amount}"
+        for account, amount in expected.items()
+        if held[account] != amount
+    ]
+    violations += [
+        f"I5: {account}: the position in {symbol} is {positions[account, symbol]}, its fills say "
+        f"{filled[account, symbol]}"
+        for account, symbol in sorted(filled.keys() | positions.keys())
+        if positions[account, symbol] != filled[account, symbol]
+    ]
+    return violations
+
+
 def all_violations(
     entries: Sequence[Entry],
     first: Mapping[str, Mapping[str, Decimal]],
     symbols: Mapping[str, tuple[str, str]],
     requested: Mapping[str, Iterable[str]] | None = None,
+    wallets: Mapping[str, Decimal] | None = None,
 ) -> list[str]:
-    """Everything that these functions find."""
+    """Everything that these functions find; `wallets`: the futures' first ones, where there are futures."""
     return [
         *ids_accepted_twice(entries, requested),
         *revived_orders(entries),
         *sums_that_differ(entries),
         *balances_that_differ(entries, first, symbols),
+        *wallets_that_differ(entries, wallets or {}),
     ]
+
+
+def _text(key: OrderKey) -> str:
+    market, number = key
+    return f"{market} order {number}"
