@@ -47,7 +47,6 @@ class Emulator:
     record: Path
     context: ssl.SSLContext
     secrets: list[tuple[str, bytes]]
-    ca_file: Path
 
     def cpu_seconds(self) -> float:
         """User and system time so far."""
@@ -227,12 +226,8 @@ async def measure(emulator: Emulator, wanted: argparse.Namespace) -> dict[str, A
 
 
 @contextmanager
-def emulator(folder: Path, core: int, events_per_second: int = 0) -> Iterator[Emulator]:
-    """Start an emulator on a core of its own, hand it out, stop it.
-
-    Args:
-        events_per_second: of the market's own life; 0 = nobody trades but its clients.
-    """
+def emulator(folder: Path, core: int) -> Iterator[Emulator]:
+    """Start an emulator on a core of its own, hand it out, stop it."""
     certificates = make_certificates(folder)
     secrets = [(f"key-of-load-{n:02}-{'k' * 20}", f"secret-of-load-{n:02}".encode()) for n in range(8)]
     accounts = [
@@ -254,7 +249,7 @@ def emulator(folder: Path, core: int, events_per_second: int = 0) -> Iterator[Em
         "admin": {"port": 0},
         "accounts_file": str(folder / "accounts.json"),
         "record": str(folder / "record.jsonl"),
-        "background": {"events_per_second": events_per_second},
+        "background": {"events_per_second": 0},
         "limits": {"weight_per_minute": 10**9, "orders_per_10_seconds": 10**9, "orders_per_day": 10**9},
         "symbols": [symbol],
     }
@@ -273,8 +268,7 @@ def emulator(folder: Path, core: int, events_per_second: int = 0) -> Iterator[Em
             raise SystemExit("venue_load: the emulator did not start")
         port = int(json.loads(line)["api_port"])
         context = ssl.create_default_context(cafile=str(certificates.ca_file))
-        record = folder / "record.jsonl"
-        yield Emulator(process.pid, port, record, context, secrets, certificates.ca_file)
+        yield Emulator(process.pid, port, folder / "record.jsonl", context, secrets)
     finally:
         process.terminate()
         try:

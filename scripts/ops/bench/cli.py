@@ -7,11 +7,9 @@ import click
 
 from ops.bench.converge import converge
 from ops.bench.figures import Figure, show
-from ops.bench.orders import orders
 
 BENCHMARKS: dict[str, Callable[[], Sequence[Figure]]] = {
     "converge": converge,
-    "orders": orders,
 }
 
 
@@ -26,8 +24,6 @@ def main(name: str, file: Path | None) -> None:
     \b
     converge   on a fresh ten-host lab: first converge, no-op converge with Mitogen and with the stock
                linear strategy, and a canary's time without soak
-    orders     the trading service against the emulator (root, about 7 minutes): an order's way beside raw
-               ccxt, restarts, stream, memory, and what the emulator takes
     """
     if not show(name, BENCHMARKS[name](), file):
         raise SystemExit(1)
