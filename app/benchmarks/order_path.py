@@ -1,0 +1,271 @@
+"""How long an order takes, ours beside raw ccxt: `PYTHONPATH=app python -m benchmarks.order_path --disk FOLDER`.
+
+The emulator runs on one core and stamps the arrival of bytes; all clients run in this process on another core.
+Rounds: in each, every row places a few limit orders far from the market, one at a time with a short pause,
+in an order of rows that changes from round to round; their cancels are not measured. Two times count from
+the decision (CLOCK_MONOTONIC, which both processes share): until the order's bytes are at the emulator, and
+until the order is acknowledged, which for ours means OPEN in our own book. Between them stands one
+write of 4 KiB with fdatasync on the disk of the journal, as the yardstick of what durable costs there.
+
+Ours keeps its order and fill streams open, as the service does. Prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import os
+import random
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Protocol
+
+import uvloop
+
+from benchmarks.emulator import MEMORY, Emulator, emulator
+from benchmarks.figures import percentiles_us, progress
+from benchmarks.names import resolve_here
+from benchmarks.our_side import SYMBOL, OurSide
+from trader.model.intents import Place
+from trader.model.transitions import OrderState
+from trader.model.values import OrderKind, Side
+from trader.venue.slim_ccxt import exchange_class
+
+PAUSE_SECONDS = 0.003
+SETTLE_SECONDS = 0.04  # longer than a journal's lag: what one row leaves to do must not land in the next
+WARM_UP_ROUNDS = 5
+QUANTITY = "0.00100"
+BLOCK = b"\0" * 4096
+
+
+@dataclass
+class Samples:
+    """Of one row, in nanoseconds. `signals` by client order id, until the record tells the arrivals."""
+
+    signals: dict[str, int] = field(default_factory=dict)
+    acknowledged: list[int] = field(default_factory=list)
+
+
+class Row(Protocol):
+    """One way of placing an order."""
+
+    async def open(self) -> None:
+        """Connect."""
+
+    async def place(self, number: int) -> tuple[str, int]:
+        """Place one order; its client id, and the time (monotonic) of the decision."""
+
+    async def clean(self) -> None:
+        """Cancel what was placed."""
+
+    async def close(self) -> None:
+        """Disconnect."""
+
+
+def price(number: int) -> str:
+    """Some 3 % below the market, and not the same one again soon."""
+    return f"{58_000 + number % 400}.00"
+
+
+class RawCcxt:
+    """ccxt by itself, configured as its documentation says for speed: no limiter, amounts as text."""
+
+    def __init__(self, venue: Emulator, account: int, *, websocket: bool) -> None:
+        rest, stream = f"https://api.{venue.hostname}", f"wss://stream.{venue.hostname}"
+        sockets = {"spot": f"{stream}/ws", "ws-api": {"spot": f"wss://ws-api.{venue.hostname}/ws-api/v3"}}
+        key, secret = venue.secrets[account]
+        self._exchange = exchange_class("binance")(
+            {
+                "apiKey": key,
+                "secret": secret.decode(),
+                "hostname": venue.hostname,
+                "cafile": str(venue.ca_file),
+                "enableRateLimit": False,
+                "urls": {"api": {"public": f"{rest}/api/v3", "private": f"{rest}/api/v3", "ws": sockets}},
+                "options": {
+                    "defaultType": "spot",
+                    "fetchMarkets": {"types": ["spot"]},
+                    "fetchCurrencies": False,
+                    "fetchMargins": False,
+                    "ws": {"compress": 0},
+                },
+            }
+        )
+        self._create = self._exchange.create_order_ws if websocket else self._exchange.create_order
+        self._name = f"raw-{account}"
+
+    async def open(self) -> None:
+        """Load the markets; a WebSocket connection is opened by the first order."""
+        await self._exchange.load_markets()
+
+    async def place(self, number: int) -> tuple[str, int]:
+        """Place one order."""
+        client_id = f"{self._name}-{number}"
+        at, named = price(number), {"newClientOrderId": client_id}
+        signal_ns = time.monotonic_ns()
+        order = await self._create(SYMBOL, "limit", "buy", QUANTITY, at, named)
+        if order["clientOrderId"] != client_id or order["status"] != "open":
+            raise SystemExit(f"order_path: ccxt answered {order}")
+        return client_id, signal_ns
+
+    async def clean(self) -> None:
+        """Cancel all orders in one request."""
+        await self._exchange.cancel_all_orders(SYMBOL)
+
+    async def close(self) -> None:
+        """Close connections."""
+        await self._exchange.close()
+
+
+class Ours:
+    """Our order path."""
+
+    def __init__(self, side: OurSide) -> None:
+        self._side = side
+        self.open, self.close = side.open, side.close
+
+    async def place(self, number: int) -> tuple[str, int]:
+        """Place one order, from the strategy's intent on."""
+        at, quantity = Decimal(price(number)), Decimal(QUANTITY)
+        signal_ns = time.monotonic_ns()
+        order = await self._side.manager.place(
+            Place(SYMBOL, Side.BUY, OrderKind.LIMIT, quantity, at, signal_ns)
+        )
+        if order is None or order.state is not OrderState.OPEN:
+            raise SystemExit(f"order_path: our order is {order}")
+        return order.client_id, signal_ns
+
+    async def clean(self) -> None:
+        """Cancel all orders; a fresh quote for the next."""
+        await self._side.cancel_all()
+        self._side.quote()
+
+
+def make_rows(venue: Emulator, memory: Path, disk: Path) -> dict[str, Row]:
+    """Every row by its name, each with an account of its own."""
+    accounts = iter(range(len(venue.secrets)))
+
+    def ours(folder: Path, order_entry: str = "websocket", **left_out: bool) -> Row:
+        account = next(accounts)
+        place = folder / str(account)
+        place.mkdir()
+        side = OurSide(venue, account, place, order_entry, memory / f"events-{account}")
+        if left_out:
+            side.without(**left_out)
+        return Ours(side)
+
+    return {
+        "raw ccxt REST": RawCcxt(venue, next(accounts), websocket=False),
+        "raw ccxt WS": RawCcxt(venue, next(accounts), websocket=True),
+        "ours": ours(memory),
+        "ours by REST": ours(memory, "rest"),
+        "ours, journal on disk": ours(disk),
+        "ours, no journal": ours(memory, journal=False),
+        "ours, no risk check": ours(memory, checks=False),
+    }
+
+
+async def turn(row: Row, numbers: range, samples: Samples) -> None:
+    """Some orders of one row."""
+    for number in numbers:
+        client_id, signal_ns = await row.place(number)
+        samples.acknowledged.append(time.monotonic_ns() - signal_ns)
+        samples.signals[client_id] = signal_ns
+        await asyncio.sleep(PAUSE_SECONDS)
+    await row.clean()
+    await asyncio.sleep(SETTLE_SECONDS)
+
+
+def sync_ns(file: int) -> int:
+    """One append of 4 KiB, made durable."""
+    started = time.monotonic_ns()
+    os.write(file, BLOCK)
+    os.fdatasync(file)
+    return time.monotonic_ns() - started
+
+
+async def measure(rows: dict[str, Row], file: int, wanted: argparse.Namespace) -> tuple[Any, list[int]]:
+    """All rounds; the samples by row, and those of the disk."""
+    for row in rows.values():
+        await row.open()
+    gc.collect()
+    gc.freeze()  # as the service does
+    each, total = wanted.orders_per_round, WARM_UP_ROUNDS + wanted.rounds
+    samples: dict[str, Samples] = {}
+    syncs: list[int] = []
+    for number in range(total):
+        if number in (0, WARM_UP_ROUNDS):
+            samples, syncs = {name: Samples() for name in rows}, []
+        names = list(rows)
+        random.shuffle(names)
+        for name in names:
+            await turn(rows[name], range(number * each, (number + 1) * each), samples[name])
+        for _ in range(each):
+            syncs.append(sync_ns(file))
+            await asyncio.sleep(PAUSE_SECONDS)
+        if (number + 1) % 20 == 0:
+            progress(f"orders: round {number + 1} of {total}")
+    for row in rows.values():
+        await row.close()
+    return samples, syncs
+
+
+def report(samples: dict[str, Samples], syncs: list[int], venue: Emulator) -> dict[str, Any]:
+    """Percentiles by row, with the arrivals from the emulator's record."""
+    arrivals: dict[str, int] = {}
+    for entry in venue.entries():
+        if entry["kind"] == "request" and (client_id := entry["params"].get("newClientOrderId")):
+            arrivals[client_id] = entry["arrival_monotonic_ns"]
+    return {
+        "rows": {
+            name: {
+                "bytes_us": percentiles_us([arrivals[name] - at for name, at in row.signals.items()]),
+                "acknowledged_us": percentiles_us(row.acknowledged),
+            }
+            for name, row in samples.items()
+        },
+        "fdatasync_us": percentiles_us(syncs),
+    }
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line asks for."""
+    parser = argparse.ArgumentParser(prog="benchmarks.order_path", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--disk", type=Path, required=True, help="an existing folder on the disk under test")
+    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--orders-per-round", type=int, default=10, help="of each row")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure and print."""
+    resolve_here("benchmarks.order_path")
+    wanted = arguments()
+    cores = sorted(os.sched_getaffinity(0))
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-", dir=MEMORY) as memory,
+        tempfile.TemporaryDirectory(prefix="order-path-", dir=wanted.disk) as disk,
+        emulator(cores[0]) as venue,
+    ):
+        os.sched_setaffinity(0, {cores[-1]})
+        file = os.open(Path(disk) / "yardstick", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        rows: Callable[[], dict[str, Row]] = lambda: make_rows(venue, Path(memory), Path(disk))
+        samples, syncs = uvloop.run(in_loop(rows, file, wanted))
+        os.close(file)
+        venue_report = report(samples, syncs, venue)
+    print(json.dumps(venue_report, indent=2))
+
+
+async def in_loop(make: Callable[[], dict[str, Row]], file: int, wanted: argparse.Namespace) -> Any:
+    """The rows belong to the loop that they were made in."""
+    return await measure(make(), file, wanted)
+
+
+if __name__ == "__main__":
+    main()
