@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 MICROSECOND = 1_000
 
@@ -19,3 +21,8 @@ def percentiles_us(samples_ns: Sequence[int]) -> dict[str, float]:
 def progress(text: str) -> None:
     """Tell a person how far it is; stdout is for the result."""
     print(text, file=sys.stderr, flush=True)
+
+
+def result(measured: dict[str, Any]) -> None:
+    """Print the result, in one line, the last one."""
+    print(json.dumps(measured), flush=True)

@@ -1,11 +1,11 @@
-"""How long an order takes, ours beside raw ccxt: `PYTHONPATH=app python -m benchmarks.order_path --disk FOLDER`.
+"""How long an order takes, ours beside raw ccxt: `python -m benchmarks.order_path --disk FOLDER`.
 
-The emulator runs on one core and stamps the arrival of bytes; all clients run in this process on another core.
+The emulator runs on one core and stamps the arrival of bytes; all clients run in this process, on another.
 Rounds: in each, every row places a few limit orders far from the market, one at a time with a short pause,
 in an order of rows that changes from round to round; their cancels are not measured. Two times count from
 the decision (CLOCK_MONOTONIC, which both processes share): until the order's bytes are at the emulator, and
-until the order is acknowledged, which for ours means OPEN in our own book. Between them stands one
-write of 4 KiB with fdatasync on the disk of the journal, as the yardstick of what durable costs there.
+until the order is acknowledged, which for ours means OPEN in our own book. Between the rows, 4 KiB are
+appended and made durable on the disk of the journal: the yardstick of what durable costs there.
 
 Ours keeps its order and fill streams open, as the service does. Prints one JSON object.
 """
@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
-import json
 import os
 import random
 import tempfile
@@ -29,7 +28,7 @@ from typing import Any, Protocol
 import uvloop
 
 from benchmarks.emulator import MEMORY, Emulator, emulator
-from benchmarks.figures import percentiles_us, progress
+from benchmarks.figures import percentiles_us, progress, result
 from benchmarks.names import resolve_here
 from benchmarks.our_side import SYMBOL, OurSide
 from trader.model.intents import Place
@@ -190,8 +189,11 @@ def sync_ns(file: int) -> int:
     return time.monotonic_ns() - started
 
 
-async def measure(rows: dict[str, Row], file: int, wanted: argparse.Namespace) -> tuple[Any, list[int]]:
-    """All rounds; the samples by row, and those of the disk."""
+async def measure(
+    make: Callable[[], dict[str, Row]], file: int, wanted: argparse.Namespace
+) -> tuple[dict[str, Samples], list[int]]:
+    """All rounds; the samples by row, and those of the disk. The rows are made in the loop that they use."""
+    rows = make()
     for row in rows.values():
         await row.open()
     gc.collect()
@@ -225,7 +227,7 @@ def report(samples: dict[str, Samples], syncs: list[int], venue: Emulator) -> di
     return {
         "rows": {
             name: {
-                "bytes_us": percentiles_us([arrivals[name] - at for name, at in row.signals.items()]),
+                "bytes_us": percentiles_us([arrivals[order] - at for order, at in row.signals.items()]),
                 "acknowledged_us": percentiles_us(row.acknowledged),
             }
             for name, row in samples.items()
@@ -255,16 +257,10 @@ def main() -> None:
     ):
         os.sched_setaffinity(0, {cores[-1]})
         file = os.open(Path(disk) / "yardstick", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        rows: Callable[[], dict[str, Row]] = lambda: make_rows(venue, Path(memory), Path(disk))
-        samples, syncs = uvloop.run(in_loop(rows, file, wanted))
+        samples, syncs = uvloop.run(measure(lambda: make_rows(venue, Path(memory), Path(disk)), file, wanted))
         os.close(file)
-        venue_report = report(samples, syncs, venue)
-    print(json.dumps(venue_report, indent=2))
-
-
-async def in_loop(make: Callable[[], dict[str, Row]], file: int, wanted: argparse.Namespace) -> Any:
-    """The rows belong to the loop that they were made in."""
-    return await measure(make(), file, wanted)
+        measured = report(samples, syncs, venue)
+    result(measured)
 
 
 if __name__ == "__main__":

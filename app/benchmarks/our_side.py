@@ -16,7 +16,6 @@ from trader.model.intents import Place
 from trader.model.values import Quote
 from trader.orders.admission import Admission
 from trader.orders.manager import OrderManager
-from trader.risk import Limits
 from trader.service.credentials import Credentials
 from trader.service.settings import Settings
 from trader.service.stack import Stack, build
@@ -39,7 +38,8 @@ WIDE = {
     "max_repeated_executions": MANY,
     "max_daily_loss_usd": MANY,
 }
-READY_SECONDS = 20.0
+DEADLINE_SECONDS = 20.0
+PRIVATE = (Stream.ORDERS, Stream.FILLS)
 QUIET_SECONDS = 3_600.0  # the emulator's market stands still: no quote is no break
 
 
@@ -77,9 +77,7 @@ class OurSide:
         order_entry: "websocket" or "rest".
     """
 
-    def __init__(
-        self, venue: Emulator, account: int, folder: Path, order_entry: str, log: Path
-    ) -> None:
+    def __init__(self, venue: Emulator, account: int, folder: Path, order_entry: str, log: Path) -> None:
         key, secret = venue.secrets[account]
         settings: dict[str, Any] = {
             "host": f"bench-{account:02}",
@@ -131,11 +129,9 @@ class OurSide:
         self._streams = Streams(stack.gateway, [SYMBOL], handlers, QUIET_SECONDS)
         self._streams.start()
         self.quote()
-        async with asyncio.timeout(READY_SECONDS):
-            while not (self._streams.up(Stream.ORDERS) and self._streams.up(Stream.FILLS)):
-                await asyncio.sleep(0.01)
-            while stack.gateway.entry is not None and not stack.gateway.entry.ready:
-                await asyncio.sleep(0.01)
+        entry = stack.gateway.entry
+        await eventually(lambda: all(map(self._streams.up, PRIVATE)), "the account's streams are up")
+        await eventually(lambda: entry is None or entry.ready, "the order entry connection is ready")
         report = await stack.reconciler.run()
         if not report.clean:
             raise SystemExit(f"benchmarks: not reconciled: {report.differences[0].text}")
@@ -149,7 +145,7 @@ class OurSide:
         """Cancel what is open, one by one, and wait until it is final."""
         for order in self.manager.book.working():
             await self.manager.cancel(order.client_id)
-        await self._until(lambda: not self.manager.book.live())
+        await eventually(lambda: not self.manager.book.live(), "every order is final")
         if self.problems:
             raise SystemExit(f"benchmarks: {self.problems[0]}; see {self._log.name}")
 
@@ -161,13 +157,17 @@ class OurSide:
         await self.stack.journal.close()
         self._log.close()
 
-    async def _until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(READY_SECONDS):
-            while not condition():
-                await asyncio.sleep(0.002)
-
     def _lost(self, stream: Stream, error: BaseException) -> None:
         self.problems.append(f"the {stream} stream was lost: {error}")
 
     def _journal_failed(self, error: JournalError) -> None:
         self.problems.append(str(error))
+
+
+async def eventually(condition: Callable[[], bool], what: str) -> None:
+    """Wait until a condition holds."""
+    ends = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        if time.monotonic() > ends:
+            raise SystemExit(f"benchmarks: not within {DEADLINE_SECONDS:g} s: {what}")
+        await asyncio.sleep(0.002)

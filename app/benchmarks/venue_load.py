@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hmac
-import json
 import os
 import statistics
 import time
@@ -24,6 +23,7 @@ import uvloop
 
 from benchmarks.certificates import DOMAIN
 from benchmarks.emulator import Emulator, emulator
+from benchmarks.figures import result
 
 WS_IN_FLIGHT = 8
 PAUSE_SECONDS = 0.01
@@ -187,20 +187,20 @@ async def low_rate(emulator: Emulator, kind: type[RestConnection | WsConnection]
 
 async def measure(emulator: Emulator, wanted: argparse.Namespace) -> dict[str, Any]:
     """Run every phase."""
-    result: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     kinds: list[tuple[str, type[RestConnection | WsConnection], int]] = [
         ("rest", RestConnection, wanted.rest_connections),
         ("ws", WsConnection, wanted.ws_connections),
     ]
     for name, kind, connections in kinds:
         phases = [Phase(n, time.monotonic() + wanted.seconds) for n in (wanted.orders, wanted.latency_orders)]
-        result[name] = await load(emulator, kind, phases[0], connections)
+        found[name] = await load(emulator, kind, phases[0], connections)
         phases[1].ends = time.monotonic() + wanted.seconds
-        result[name]["low_rate"] = await low_rate(emulator, kind, phases[1])
+        found[name]["low_rate"] = await low_rate(emulator, kind, phases[1])
         refused = [answer for phase in phases for answer in phase.refused]
         if refused:
             raise SystemExit(f"venue_load: {name}: an order was refused: {refused[0]}")
-    return result
+    return found
 
 
 def arguments() -> argparse.Namespace:
@@ -229,9 +229,9 @@ def main() -> None:
     cores = sorted(os.sched_getaffinity(0))
     with emulator(cores[0]) as running:
         os.sched_setaffinity(0, {cores[-1]})
-        result = uvloop.run(measure(running, wanted))
-    result["cores"] = {"emulator": cores[0], "driver": cores[-1]}
-    print(json.dumps(result, indent=2))
+        measured = uvloop.run(measure(running, wanted))
+    measured["cores"] = {"emulator": cores[0], "driver": cores[-1]}
+    result(measured)
 
 
 if __name__ == "__main__":
