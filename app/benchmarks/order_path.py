@@ -15,10 +15,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import json
 import os
 import random
+import subprocess
 import tempfile
 import time
+from asyncio.subprocess import PIPE
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -27,7 +30,7 @@ from typing import Any, Protocol
 
 import uvloop
 
-from benchmarks.emulator import MEMORY, Emulator, emulator
+from benchmarks.emulator import APP, MEMORY, Emulator, emulator
 from benchmarks.figures import percentiles_us, progress, result
 from benchmarks.names import resolve_here
 from benchmarks.our_side import SYMBOL, OurSide
@@ -41,6 +44,15 @@ SETTLE_SECONDS = 0.04  # longer than a journal's lag: what one row leaves to do 
 WARM_UP_ROUNDS = 5
 QUANTITY = "0.00100"
 BLOCK = b"\0" * 4096
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An acknowledged order, and when it was decided and acknowledged (monotonic)."""
+
+    client_id: str
+    signal_ns: int
+    acknowledged_ns: int
 
 
 @dataclass
@@ -57,8 +69,8 @@ class Row(Protocol):
     async def open(self) -> None:
         """Connect."""
 
-    async def place(self, number: int) -> tuple[str, int]:
-        """Place one order; its client id, and the time (monotonic) of the decision."""
+    async def place(self, number: int) -> Placed:
+        """Place one order."""
 
     async def clean(self) -> None:
         """Cancel what was placed."""
@@ -103,15 +115,16 @@ class RawCcxt:
         """Load the markets; a WebSocket connection is opened by the first order."""
         await self._exchange.load_markets()
 
-    async def place(self, number: int) -> tuple[str, int]:
+    async def place(self, number: int) -> Placed:
         """Place one order."""
         client_id = f"{self._name}-{number}"
         at, named = price(number), {"newClientOrderId": client_id}
         signal_ns = time.monotonic_ns()
         order = await self._create(SYMBOL, "limit", "buy", QUANTITY, at, named)
+        acknowledged_ns = time.monotonic_ns()
         if order["clientOrderId"] != client_id or order["status"] != "open":
             raise SystemExit(f"order_path: ccxt answered {order}")
-        return client_id, signal_ns
+        return Placed(client_id, signal_ns, acknowledged_ns)
 
     async def clean(self) -> None:
         """Cancel all orders in one request."""
@@ -129,16 +142,17 @@ class Ours:
         self._side = side
         self.open, self.close = side.open, side.close
 
-    async def place(self, number: int) -> tuple[str, int]:
+    async def place(self, number: int) -> Placed:
         """Place one order, from the strategy's intent on."""
         at, quantity = Decimal(price(number)), Decimal(QUANTITY)
         signal_ns = time.monotonic_ns()
         order = await self._side.manager.place(
             Place(SYMBOL, Side.BUY, OrderKind.LIMIT, quantity, at, signal_ns)
         )
+        acknowledged_ns = time.monotonic_ns()
         if order is None or order.state is not OrderState.OPEN:
             raise SystemExit(f"order_path: our order is {order}")
-        return order.client_id, signal_ns
+        return Placed(order.client_id, signal_ns, acknowledged_ns)
 
     async def clean(self) -> None:
         """Cancel all orders; a fresh quote for the next."""
@@ -146,7 +160,61 @@ class Ours:
         self._side.quote()
 
 
-def make_rows(venue: Emulator, memory: Path, disk: Path) -> dict[str, Row]:
+class Freqtrade:
+    """freqtrade in a process of its own, in its own environment, on the same core."""
+
+    def __init__(self, venue: Emulator, account: int, peers: Path) -> None:
+        key, secret = venue.secrets[account]
+        self._access = {"hostname": venue.hostname, "ca_file": str(venue.ca_file)}
+        self._access |= {"key": key, "secret": secret.decode()}
+        self._words = [str(python_of(peers)), str(APP / "benchmarks" / "peer_freqtrade.py")]
+
+    async def open(self) -> None:
+        """Start it and load its markets."""
+        self._process = await asyncio.create_subprocess_exec(*self._words, stdin=PIPE, stdout=PIPE)
+        await self._ask(json.dumps(self._access), "ready")
+
+    async def place(self, number: int) -> Placed:
+        """Place one order; it chooses the client id."""
+        client_id, signal_ns, acknowledged_ns = (await self._ask(f"place {price(number)} {QUANTITY}")).split()
+        return Placed(client_id, int(signal_ns), int(acknowledged_ns))
+
+    async def clean(self) -> None:
+        """Cancel all orders in one request."""
+        await self._ask("clean", "cleaned")
+
+    async def close(self) -> None:
+        """End it."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        await self._process.wait()
+
+    async def _ask(self, words: str, expected: str | None = None) -> str:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{words}\n".encode())
+        answer = (await self._process.stdout.readline()).decode().strip()
+        if not answer or expected not in (None, answer):
+            raise SystemExit(f"order_path: freqtrade answered {words.split()[0]} with {answer!r}")
+        return answer
+
+
+def python_of(peers: Path) -> Path:
+    """The interpreter of an environment."""
+    return peers / "bin" / "python"
+
+
+def has_freqtrade(peers: Path) -> bool:
+    """Whether freqtrade is installed there; says how to install it if not."""
+    found = subprocess.run(  # noqa: S603 - the interpreter that the caller names
+        [python_of(peers), "-c", "import freqtrade"], capture_output=True, check=False
+    )
+    if found.returncode:
+        progress(f"no freqtrade in {peers}: {python_of(peers)} -m pip install freqtrade; goes on without it")
+    return not found.returncode
+
+
+def make_rows(venue: Emulator, memory: Path, disk: Path, peers: Path | None) -> dict[str, Row]:
     """Every row by its name, each with an account of its own."""
     accounts = iter(range(len(venue.secrets)))
 
@@ -159,7 +227,7 @@ def make_rows(venue: Emulator, memory: Path, disk: Path) -> dict[str, Row]:
             side.without(**left_out)
         return Ours(side)
 
-    return {
+    rows: dict[str, Row] = {
         "raw ccxt REST": RawCcxt(venue, next(accounts), websocket=False),
         "raw ccxt WS": RawCcxt(venue, next(accounts), websocket=True),
         "ours": ours(memory),
@@ -168,14 +236,17 @@ def make_rows(venue: Emulator, memory: Path, disk: Path) -> dict[str, Row]:
         "ours, no journal": ours(memory, journal=False),
         "ours, no risk check": ours(memory, checks=False),
     }
+    if peers is not None and has_freqtrade(peers):
+        rows["freqtrade"] = Freqtrade(venue, next(accounts), peers)
+    return rows
 
 
 async def turn(row: Row, numbers: range, samples: Samples) -> None:
     """Some orders of one row."""
     for number in numbers:
-        client_id, signal_ns = await row.place(number)
-        samples.acknowledged.append(time.monotonic_ns() - signal_ns)
-        samples.signals[client_id] = signal_ns
+        placed = await row.place(number)
+        samples.acknowledged.append(placed.acknowledged_ns - placed.signal_ns)
+        samples.signals[placed.client_id] = placed.signal_ns
         await asyncio.sleep(PAUSE_SECONDS)
     await row.clean()
     await asyncio.sleep(SETTLE_SECONDS)
@@ -242,7 +313,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--disk", type=Path, required=True, help="an existing folder on the disk under test")
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--orders-per-round", type=int, default=10, help="of each row")
-    return parser.parse_args()
+    parser.add_argument("--peers", type=Path, help="an environment with freqtrade: a row more")
+    wanted = parser.parse_args()
+    if wanted.peers is not None and not python_of(wanted.peers).exists():
+        parser.error(f"--peers: {python_of(wanted.peers)} is not there; python3 -m venv {wanted.peers}")
+    return wanted
 
 
 def main() -> None:
@@ -257,7 +332,9 @@ def main() -> None:
     ):
         os.sched_setaffinity(0, {cores[-1]})
         file = os.open(Path(disk) / "yardstick", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        samples, syncs = uvloop.run(measure(lambda: make_rows(venue, Path(memory), Path(disk)), file, wanted))
+        samples, syncs = uvloop.run(
+            measure(lambda: make_rows(venue, Path(memory), Path(disk), wanted.peers), file, wanted)
+        )
         os.close(file)
         measured = report(samples, syncs, venue)
     result(measured)

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -19,8 +20,11 @@ RESTART_SECONDS = (1.5, 2.0, 6.0)  # with no past orders, about a hundred, and t
 SLOPE_MB_PER_HOUR = 1.0
 
 
-def orders() -> Sequence[Figure]:
-    """Measure everything, one program after the other, each with the machine to itself.
+def orders(peers: Path | None = None) -> Sequence[Figure]:
+    """Measure everything, one program after the other.
+
+    Args:
+        peers: an environment with freqtrade; None: no such row.
 
     Raises:
         OperatorError: a program failed.
@@ -30,7 +34,7 @@ def orders() -> Sequence[Figure]:
     disk = f"--disk={DISK}"
     return [
         Figure("load average of the machine before", before, ""),
-        *order_path(_measure("order_path", disk)),
+        *order_path(_measure("order_path", disk, *([f"--peers={peers}"] if peers else []))),
         *stream_state(_measure("stream_state", disk)),
         *life(_measure("life", disk)),
         *emulator(_measure("venue_load")),
@@ -57,10 +61,9 @@ def order_path(found: Mapping[str, Any]) -> Iterator[Figure]:
     yield Figure("signal to bytes p50, durable on disk adds", more("bytes_us", on_disk, "ours"), "us")
     added = more("acknowledged_us", on_disk, "ours")
     yield Figure("acknowledged p50, durable on disk adds", added, "us", at_most=sync["p50"])
-    yield Figure("risk check, of signal to bytes p50", more("bytes_us", "ours", "ours, no risk check"), "us")
-    yield Figure(
-        "journal in memory, of signal to bytes p50", more("bytes_us", "ours", "ours, no journal"), "us"
-    )
+    for part in ("risk check", "journal"):
+        cost = more("bytes_us", "ours", f"ours, no {part}")
+        yield Figure(f"signal to bytes p50, cost of the {part}", cost, "us")
 
 
 def stream_state(found: Mapping[str, Any]) -> Iterator[Figure]:
