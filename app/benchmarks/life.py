@@ -6,9 +6,9 @@ happens PACE times as often. Resident memory is read beside it; windows that cou
 as much as in a real hour, so the figure is on the safe side. Simulated time is told by the orders that were
 really acknowledged.
 
-Starts after an orderly stop are timed from the start of the process: to the end of the first reconciliation, and to READY=1, which
-systemd gets. Past orders were really traded: none, about a hundred, and those of the hour. Prints one JSON
-object.
+Starts after an orderly stop are timed from the start of the process: to the end of the first reconciliation,
+and to READY=1, which systemd gets. Past orders were really traded: none, about a hundred, and those of the
+hour. Prints one JSON object.
 """
 
 from __future__ import annotations
