@@ -6,9 +6,9 @@ happens PACE times as often. Resident memory is read beside it; windows that cou
 as much as in a real hour, so the figure is on the safe side. Simulated time is told by the orders that were
 really acknowledged.
 
-Starts are timed from the start of the process: to the end of the first reconciliation, and to READY=1, which
-systemd gets. Past orders were really traded: none, about a hundred, and those of the hour. Prints one JSON
-object.
+Starts after an orderly stop are timed from the start of the process: to the end of the first reconciliation,
+and to READY=1, which systemd gets. Past orders were really traded: none, about a hundred, and those of the
+hour. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from benchmarks.emulator import Emulator, emulator
 from benchmarks.figures import progress, result
@@ -118,16 +120,16 @@ def start_seconds(running: TraderProcess) -> tuple[float, float]:
 
     until(both, "reconciled and READY=1")
     reconciled = running.event("reconciled")
-    running.event("trading_started")
     if reconciled["differences"]:
         raise SystemExit(f"life: a start found {reconciled['differences']} differences; see {running.folder}")
-    # Killed, so that every start finds what a crash leaves, and the number of past orders hardly changes.
-    running.kill()
+    stop(running)
     return times["reconciled"], times["ready"]
 
 
 def starts(running: TraderProcess, past: int) -> dict[str, Any]:
-    """Some starts on the same journal; the slowest of each."""
+    """Some starts on the same journal. The desk halts trading, so that all of them find the same orders."""
+    settings = yaml.safe_load(running.settings_path.read_text())
+    running.settings_path.write_text(yaml.safe_dump(settings | {"trading_state": "halted"}))
     measured = [start_seconds(running) for _ in range(STARTS)]
     progress(f"starts with {past} past orders: " + ", ".join(f"{seconds:.2f} s" for seconds, _ in measured))
     return {

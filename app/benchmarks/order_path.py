@@ -37,6 +37,7 @@ from benchmarks.our_side import SYMBOL, OurSide
 from trader.model.intents import Place
 from trader.model.transitions import OrderState
 from trader.model.values import OrderKind, Side
+from trader.service.heap import keep_heap_flat
 from trader.venue.slim_ccxt import exchange_class
 
 PAUSE_SECONDS = 0.003
@@ -268,7 +269,8 @@ async def measure(
     for row in rows.values():
         await row.open()
     gc.collect()
-    gc.freeze()  # as the service does
+    gc.freeze()  # as the service does, and so does the next
+    keep_heap_flat()
     each, total = wanted.orders_per_round, WARM_UP_ROUNDS + wanted.rounds
     samples: dict[str, Samples] = {}
     syncs: list[int] = []

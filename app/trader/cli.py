@@ -66,6 +66,7 @@ def run(config: Path) -> None:
     from trader.kill_switch import LatchError
     from trader.service.control import ControlError
     from trader.service.credentials import NO_KEY, load_credentials
+    from trader.service.heap import keep_heap_flat
     from trader.service.http import HttpError
     from trader.service.service import Service
     from trader.service.settings import SettingsError, check_files, load_settings
@@ -86,6 +87,7 @@ def run(config: Path) -> None:
         gc.freeze()
         return await service.run()
 
+    keep_heap_flat()
     try:
         code = uvloop.run(live())
     except (SettingsError, JournalError, LatchError, ControlError, HttpError, ValueError) as error:
