@@ -1,218 +1,186 @@
-"""A service's life in figures: `PYTHONPATH=app python -m benchmarks.life --disk FOLDER` (root).
+"""The real `trader run` over an hour of trade, and its starts: `python -m benchmarks.life --disk FOLDER`.
 
-Start to ready, restart to reconciled after 0, 100 and 10,000 orders, stream event to state, and resident
-memory over one hour's worth of trade. The real `trader run` and the real order path against the emulator on a
-core of its own. Prints one JSON object.
+An hour of the quoter at its default pace (one order replaced every 220 ms, one market order every 5 s, the
+emulator's flow of 20 events a second, a reconciliation every 30 s) is pressed into three minutes: everything
+happens PACE times as often. Resident memory is read beside it; windows that count in seconds hold PACE times
+as much as in a real hour, so the figure is on the safe side. Simulated time is told by the orders that were
+really acknowledged.
+
+Starts are timed from the start of the process: to the end of the first reconciliation, and to READY=1, which
+systemd gets. Past orders were really traded: none, about a hundred, and those of the hour. Prints one JSON
+object.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import orjson
-import uvloop
-import yaml
+from benchmarks.emulator import Emulator, emulator
+from benchmarks.figures import progress, result
+from benchmarks.names import resolve_here
+from benchmarks.our_side import WIDE
+from benchmarks.trader_process import TraderProcess, until
 
-from benchmarks.desk import SYMBOL, OrderPath, lead_names_here, percentiles, settings, tell
-from benchmarks.venue_load import Emulator, emulator
-from trader.model.values import OrderReport
-from trader.service.settings import Settings
-from trader.venue.streams import Handlers, Streams
-
-PAST = (0, 100, 10_000)
-DEADLINE_SECONDS = 60.0
-PAIRS = 1_000  # orders placed and cancelled while the stream is measured: two events each
-EVENTS_PER_SECOND = 200
-HOUR_ORDERS = 16_000  # an hour of the quoter as it comes: one order every 220 ms
-SAMPLES = 20
+PACE = 20
+REQUOTE_MS, TAKE_SECONDS, FLOW, RECONCILE_SECONDS, CLOCK_SECONDS = 220, 5.0, 20, 30.0, 10.0
+ORDERS_AN_HOUR = 3_600_000 // REQUOTE_MS
+SAMPLE_SECONDS = 0.5
+SLOWEST = 3  # times longer than planned
+STARTS = 3
+ACKNOWLEDGED = 'trader_orders_total{outcome="acknowledged"}'
+PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-class Running:
-    """One `trader run`, with its events and when they were written (UTC ns)."""
-
-    def __init__(self, folder: Path, wanted: Settings, emulator: Emulator, number: int) -> None:
-        credentials = folder / "credentials"
-        credentials.mkdir(exist_ok=True)
-        key, secret = emulator.secrets[number]
-        pair = {"api_key": key, "api_secret": secret.decode()}
-        (credentials / "venue").write_text(json.dumps(pair))
-        path = folder / "trader.yml"
-        path.write_text(yaml.safe_dump(json.loads(wanted.model_dump_json())))
-        self.started_ns = time.time_ns()
-        self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-c", "from trader.cli import main; main()", "run", "--config", str(path)],
-            env=os.environ | {"CREDENTIALS_DIRECTORY": str(credentials)},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def until(self, event: str) -> float:
-        """Seconds from the start of the process to an event."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            told = json.loads(line)
-            if told["event"] == event:
-                return float(told["at_ns"] - self.started_ns) / 1e9
-        raise SystemExit(f"benchmarks: the service ended without {event}")
-
-    def resident_mb(self) -> float:
-        """Resident memory now."""
-        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-    def stop(self) -> None:
-        """SIGTERM, and wait for the drain."""
-        self.process.terminate()
-        self.process.communicate(timeout=DEADLINE_SECONDS)
-
-
-@contextmanager
-def service(folder: Path, wanted: Settings, emulator: Emulator, number: int) -> Iterator[Running]:
-    """A service that ends with the block."""
-    running = Running(folder, wanted, emulator, number)
-    try:
-        yield running
-    finally:
-        running.stop()
-
-
-async def trade(wanted: Settings, emulator: Emulator, number: int, orders: int) -> None:
-    """Really place and cancel so many orders, and leave the journal closed."""
-    path = await OrderPath.open(wanted, emulator, number)
-    for done in range(0, orders, 100):
-        for _ in range(min(100, orders - done)):
-            await path.place()
-        await path.clear()
-        path.refresh()
-    await path.close()
-
-
-def restarts(folder: Path, emulator: Emulator) -> dict[str, Any]:
-    """Start to ready and to reconciled, by how many orders the journal and the venue know."""
-    found: dict[str, Any] = {}
-    for number, past in enumerate(PAST):
-        home = folder / f"restart-{past}"
-        home.mkdir()
-        wanted = settings(home, emulator, account=f"load-0{number}", host=f"bench-{number}")
-        uvloop.run(trade(wanted, emulator, number, past))
-        with service(home, wanted, emulator, number) as running:
-            reconciled = running.until("reconciled")
-            found[str(past)] = {"reconciled": reconciled, "trading": running.until("trading_started")}
-        tell(f"life: restart after {past} orders: {reconciled:.2f} s")
-    return found
-
-
-async def stream(folder: Path, emulator: Emulator) -> dict[str, Any]:
-    """From the venue's event to our state, at a steady rate."""
-    wanted = settings(folder / "stream", emulator, account="load-04", host="bench-4")
-    path = await OrderPath.open(wanted, emulator, 4)
-    heard: dict[tuple[str, str], int] = {}
-    manager = path.stack.manager
-
-    def report(told: OrderReport) -> None:
-        manager.report(told)
-        heard.setdefault((told.client_id, told.signal.value), time.time_ns())
-
-    handlers = Handlers(
-        lambda quote: None, report, manager.fill, lambda stream, error: None, lambda stream: None
-    )
-    streams = Streams(path.stack.gateway, [SYMBOL], handlers, 30.0)
-    streams.start()
-    await streams.ready()
-    pause, due = 2 / EVENTS_PER_SECOND, time.monotonic()
-    for _ in range(PAIRS):
-        path.refresh()
-        order, _, _ = await path.place()
-        await path.stack.manager.cancel(order.client_id)
-        due += pause
-        await asyncio.sleep(max(0.0, due - time.monotonic()))
-    await asyncio.sleep(1.0)
-    await streams.stop()
-    await path.close()
-    words = {"NEW": "opened", "CANCELED": "canceled"}
-    taken = []
-    with emulator.record.open("rb") as file:
-        for line in file:
-            entry = orjson.loads(line)
-            if entry["kind"] == "order" and entry["account"] == "load-04" and entry["event"] in words:
-                at_ns = heard.get((entry["client_order_id"], words[entry["event"]]))
-                if at_ns is not None:
-                    taken.append((at_ns - entry["wall_ns"]) / 1e6)
-    return percentiles(taken) | {"missing": 2 * PAIRS - len(taken)}
-
-
-def memory(folder: Path, emulator: Emulator, minutes: float) -> dict[str, Any]:
-    """Resident memory while an hour's worth of orders is traded in `minutes`."""
-    home = folder / "memory"
-    home.mkdir()
-    interval_ms = max(10, int(minutes * 60_000 / HOUR_ORDERS))
-    parameters = {"requote_interval_ms": interval_ms, "take_interval_seconds": 0.5, "seed": 1}
-    wanted = settings(
-        home,
-        emulator,
-        account="load-05",
-        host="bench-5",
+def trader(folder: Path, venue: Emulator, account: int) -> TraderProcess:
+    """The service on one account, at PACE times the default pace."""
+    folder.mkdir()
+    key, secret = venue.secrets[account]
+    parameters = {
+        "order_size": "0.001",
+        "requote_interval_ms": REQUOTE_MS // PACE,
+        "take_interval_seconds": TAKE_SECONDS / PACE,
+    }
+    return TraderProcess(
+        folder,
+        venue.hostname,
+        venue.ca_file,
+        (key, secret.decode()),
         strategy={"name": "quoter", "parameters": parameters},
+        risk=WIDE | {"identical_intent_window_ms": 100 // PACE},
+        reconcile={"interval_seconds": RECONCILE_SECONDS / PACE},
+        clock={"interval_seconds": CLOCK_SECONDS / PACE},
     )
-    with service(home, wanted, emulator, 5) as running:
-        running.until("trading_started")
-        # The rest of its lines is not of interest, but must be read.
-        drain = subprocess.Popen(["cat"], stdin=running.process.stdout, stdout=subprocess.DEVNULL)  # noqa: S607
-        sizes = []
-        for sample in range(SAMPLES):
-            time.sleep(minutes * 60 / SAMPLES)
-            sizes.append(running.resident_mb())
-            tell(f"life: memory {sample + 1}/{SAMPLES}: {sizes[-1]:.0f} MB")
-        placed = _placed(emulator, "load-05")
-        running.process.terminate()
-        running.process.wait(DEADLINE_SECONDS)
-        drain.wait(DEADLINE_SECONDS)
-    half = sizes[SAMPLES // 2 :]
-    hours = placed / HOUR_ORDERS / 2  # of simulated trade in the second half
-    return {"resident_mb": sizes[-1], "largest_mb": max(sizes), "orders": placed,
-            "slope_mb_per_hour": (half[-1] - half[0]) / hours}  # fmt: skip
 
 
-def _placed(emulator: Emulator, account: str) -> int:
-    with emulator.record.open("rb") as file:
-        entries = (orjson.loads(line) for line in file if b'"event":"NEW"' in line)
-        return sum(entry["account"] == account for entry in entries)
+def resident_mb(pid: int) -> float:
+    """Resident memory, in MB."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_MB
+
+
+def trade(running: TraderProcess, orders: int, longest_seconds: float) -> list[tuple[float, float]]:
+    """Let it trade until so many orders were acknowledged.
+
+    Returns:
+        Orders so far and resident memory in MB, over time.
+    """
+    samples: list[tuple[float, float]] = []
+    running.event("trading_started")
+    ends = time.monotonic() + longest_seconds
+    told = 0.0
+    while not samples or samples[-1][0] < orders:
+        if time.monotonic() > ends:
+            raise SystemExit(
+                f"life: {samples[-1][0]:g} of {orders} orders in {longest_seconds:g} s; too slow"
+            )
+        time.sleep(SAMPLE_SECONDS)
+        done = running.metric(ACKNOWLEDGED) if ACKNOWLEDGED in running.get("/metrics")[1] else 0.0
+        samples.append((done, resident_mb(running.pid())))
+        if done >= told + ORDERS_AN_HOUR / 10:
+            told = done
+            progress(f"hour of trade: {done:.0f} of {orders} orders, {samples[-1][1]:.0f} MB")
+    return samples
+
+
+def stop(running: TraderProcess) -> None:
+    """End it in order."""
+    if code := running.terminate():
+        raise SystemExit(f"life: the service ended with {code}: {running.lines[-1]}")
+
+
+def slope(samples: list[tuple[float, float]]) -> float:
+    """MB per simulated hour over the last half, by least squares."""
+    half = samples[len(samples) // 2 :]
+    hours = [orders / ORDERS_AN_HOUR for orders, _ in half]
+    mean_x, mean_y = sum(hours) / len(half), sum(mb for _, mb in half) / len(half)
+    above = sum((x - mean_x) * (mb - mean_y) for x, (_, mb) in zip(hours, half, strict=True))
+    return above / sum((x - mean_x) ** 2 for x in hours)
+
+
+def start_seconds(running: TraderProcess) -> tuple[float, float]:
+    """One start: seconds to the first reconciliation and to READY=1. Ends it again."""
+    times: dict[str, float] = {}
+    running.notices()  # what an earlier life has left
+    started = time.monotonic()
+    running.start()
+
+    def both() -> bool:
+        now = time.monotonic() - started
+        if any(event["event"] == "reconciled" for event in list(running.events)):
+            times.setdefault("reconciled", now)
+        if any("READY=1" in notice for notice in running.notices()):
+            times.setdefault("ready", now)
+        return len(times) == 2
+
+    until(both, "reconciled and READY=1")
+    reconciled = running.event("reconciled")
+    running.event("trading_started")
+    if reconciled["differences"]:
+        raise SystemExit(f"life: a start found {reconciled['differences']} differences; see {running.folder}")
+    # Killed, so that every start finds what a crash leaves, and the number of past orders hardly changes.
+    running.kill()
+    return times["reconciled"], times["ready"]
+
+
+def starts(running: TraderProcess, past: int) -> dict[str, Any]:
+    """Some starts on the same journal; the slowest of each."""
+    measured = [start_seconds(running) for _ in range(STARTS)]
+    progress(f"starts with {past} past orders: " + ", ".join(f"{seconds:.2f} s" for seconds, _ in measured))
+    return {
+        "past_orders": past,
+        "reconciled_seconds": [round(seconds, 3) for seconds, _ in measured],
+        "ready_seconds": [round(seconds, 3) for _, seconds in measured],
+    }
+
+
+def acknowledged(venue: Emulator, account: int) -> int:
+    """Orders that the emulator has taken of an account."""
+    name = f"load-{account:02}"
+    return sum(e["kind"] == "order" and e["event"] == "NEW" and e["account"] == name for e in venue.entries())
+
+
+def measure(venue: Emulator, disk: Path, hours: float) -> dict[str, Any]:
+    """The hour, and the starts."""
+    found: dict[str, Any] = {"starts": []}
+    for account, orders in enumerate((0, 100, round(ORDERS_AN_HOUR * hours))):
+        running = trader(disk / str(orders), venue, account)
+        try:
+            if orders:
+                planned = orders / ORDERS_AN_HOUR * 3_600 / PACE
+                samples = trade(running.start(), orders, 30 + SLOWEST * planned)
+                stop(running)
+                if orders > 100:
+                    found["memory"] = {
+                        "last_mb": round(samples[-1][1], 1),
+                        "most_mb": round(max(mb for _, mb in samples), 1),
+                        "slope_mb_per_hour": round(slope(samples), 2),
+                        "orders": samples[-1][0],
+                    }
+            found["starts"].append(starts(running, acknowledged(venue, account)))
+        finally:
+            running.close()
+    return found
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="benchmarks.life", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--disk", type=Path, required=True, help="folder on the disk that is measured")
-    parser.add_argument(
-        "--minutes", type=float, default=4.0, help="time in which an hour's orders are traded"
-    )
+    resolve_here("benchmarks.life")
+    parser = argparse.ArgumentParser(prog="benchmarks.life")
+    parser.add_argument("--disk", type=Path, required=True, help="an existing folder; the journals lie there")
+    parser.add_argument("--hours", type=float, default=1.0, help="simulated hours of trade")
     wanted = parser.parse_args()
-    lead_names_here()
     cores = sorted(os.sched_getaffinity(0))
-    wanted.disk.mkdir(parents=True, exist_ok=True)
     with (
-        tempfile.TemporaryDirectory(prefix="bench-life-") as venue_folder,
-        tempfile.TemporaryDirectory(dir=wanted.disk) as disk,
-        emulator(Path(venue_folder), cores[0], events_per_second=10) as running,
+        tempfile.TemporaryDirectory(prefix="life-", dir=wanted.disk) as disk,
+        emulator(cores[0], FLOW * PACE) as venue,
     ):
         os.sched_setaffinity(0, {cores[-1]})
-        result = {
-            "restarts": restarts(Path(disk), running),
-            "stream": uvloop.run(stream(Path(disk), running)),
-            "memory": memory(Path(disk), running, wanted.minutes),
-        }
-    print(json.dumps(result))
+        measured = measure(venue, Path(disk), wanted.hours)
+    result(measured)
 
 
 if __name__ == "__main__":

@@ -10,49 +10,26 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hmac
-import json
 import os
-import ssl
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import orjson
 import uvloop
 
-from benchmarks.certificates import DOMAIN, make_certificates
+from benchmarks.certificates import DOMAIN
+from benchmarks.emulator import Emulator, emulator
+from benchmarks.figures import result
 
-READY_SECONDS = 20
 WS_IN_FLIGHT = 8
 PAUSE_SECONDS = 0.01
 """Between two orders while the latency at low rate is measured."""
 
 Ask = Callable[[int], Awaitable[None]]
-
-
-@dataclass
-class Emulator:
-    """The running emulator: where it is, who may trade, and what it has used."""
-
-    pid: int
-    port: int
-    record: Path
-    context: ssl.SSLContext
-    secrets: list[tuple[str, bytes]]
-    ca_file: Path
-
-    def cpu_seconds(self) -> float:
-        """User and system time so far."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
@@ -210,77 +187,20 @@ async def low_rate(emulator: Emulator, kind: type[RestConnection | WsConnection]
 
 async def measure(emulator: Emulator, wanted: argparse.Namespace) -> dict[str, Any]:
     """Run every phase."""
-    result: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     kinds: list[tuple[str, type[RestConnection | WsConnection], int]] = [
         ("rest", RestConnection, wanted.rest_connections),
         ("ws", WsConnection, wanted.ws_connections),
     ]
     for name, kind, connections in kinds:
         phases = [Phase(n, time.monotonic() + wanted.seconds) for n in (wanted.orders, wanted.latency_orders)]
-        result[name] = await load(emulator, kind, phases[0], connections)
+        found[name] = await load(emulator, kind, phases[0], connections)
         phases[1].ends = time.monotonic() + wanted.seconds
-        result[name]["low_rate"] = await low_rate(emulator, kind, phases[1])
+        found[name]["low_rate"] = await low_rate(emulator, kind, phases[1])
         refused = [answer for phase in phases for answer in phase.refused]
         if refused:
             raise SystemExit(f"venue_load: {name}: an order was refused: {refused[0]}")
-    return result
-
-
-@contextmanager
-def emulator(folder: Path, core: int, events_per_second: int = 0) -> Iterator[Emulator]:
-    """Start an emulator on a core of its own, hand it out, stop it.
-
-    Args:
-        events_per_second: of the market's own life; 0 = nobody trades but its clients.
-    """
-    certificates = make_certificates(folder)
-    secrets = [(f"key-of-load-{n:02}-{'k' * 20}", f"secret-of-load-{n:02}".encode()) for n in range(8)]
-    accounts = [
-        {
-            "name": f"load-{n:02}",
-            "api_key": key,
-            "api_secret": secret.decode(),
-            "balances": {"USDT": "1000000", "BTC": "100"},
-        }
-        for n, (key, secret) in enumerate(secrets)
-    ]
-    (folder / "accounts.json").write_text(json.dumps(accounts))
-    symbol = {
-        "symbol": "BTCUSDT", "base": "BTC", "quote": "USDT", "price": "60000.00",
-        "tick_size": "0.01", "step_size": "0.00001", "min_notional": "5",
-    }  # fmt: skip
-    settings = {
-        "api": {"port": 0, "certificate": str(certificates.certificate), "key": str(certificates.key)},
-        "admin": {"port": 0},
-        "accounts_file": str(folder / "accounts.json"),
-        "record": str(folder / "record.jsonl"),
-        "background": {"events_per_second": events_per_second},
-        "limits": {"weight_per_minute": 10**9, "orders_per_10_seconds": 10**9, "orders_per_day": 10**9},
-        "symbols": [symbol],
-    }
-    config = folder / "venue.yml"
-    config.write_text(json.dumps(settings))  # JSON is YAML too
-    command = [sys.executable, "-c", "from venue_sim.cli import main; main()", "run", "--config", str(config)]
-    app = Path(__file__).resolve().parent.parent
-    process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(app)}
-    )
-    try:
-        os.sched_setaffinity(process.pid, {core})
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        if not line:
-            raise SystemExit("venue_load: the emulator did not start")
-        port = int(json.loads(line)["api_port"])
-        context = ssl.create_default_context(cafile=str(certificates.ca_file))
-        record = folder / "record.jsonl"
-        yield Emulator(process.pid, port, record, context, secrets, certificates.ca_file)
-    finally:
-        process.terminate()
-        try:
-            process.wait(READY_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
+    return found
 
 
 def arguments() -> argparse.Namespace:
@@ -307,14 +227,11 @@ def main() -> None:
     """Measure and print."""
     wanted = arguments()
     cores = sorted(os.sched_getaffinity(0))
-    with (
-        tempfile.TemporaryDirectory(prefix="venue-load-") as folder,
-        emulator(Path(folder), cores[0]) as running,
-    ):
+    with emulator(cores[0]) as running:
         os.sched_setaffinity(0, {cores[-1]})
-        result = uvloop.run(measure(running, wanted))
-    result["cores"] = {"emulator": cores[0], "driver": cores[-1]}
-    print(json.dumps(result, indent=2))
+        measured = uvloop.run(measure(running, wanted))
+    measured["cores"] = {"emulator": cores[0], "driver": cores[-1]}
+    result(measured)
 
 
 if __name__ == "__main__":

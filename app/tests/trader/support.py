@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import threading
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from benchmarks.trader_process import APP as APP
+from benchmarks.trader_process import PROGRAM as PROGRAM
+from benchmarks.trader_process import TraderProcess
+from benchmarks.trader_process import settings_of as settings_of
+from benchmarks.trader_process import until as until
 from tests.venue_sim.support import RunningVenue
 from trader.model.orders import Order
 from trader.model.transitions import OrderState, Signal
 from trader.model.values import Fill, Instrument, OrderKind, OrderReport, Side
 from trader.risk import Limits
 
-DEADLINE_SECONDS = 20.0
 MANY = 1_000_000
 NO_LIMITS = Limits(
     max_quote_age_ms=60_000,
@@ -40,8 +31,6 @@ NO_LIMITS = Limits(
     identical_intent_window_ms=0,
     max_daily_loss_usd=Decimal(MANY),
 )
-APP = Path(__file__).resolve().parents[2]
-PROGRAM = "import sys; from trader.cli import main; main()"
 BTC = Instrument(
     "BTC/USDT",
     "BTC",
@@ -94,158 +83,10 @@ def make_report(signal_: Signal, client_id: str = "trader-01-1-1", *fills: Fill)
     )
 
 
-def settings_of(folder: Path, **changes: Any) -> dict[str, Any]:
-    """Settings that are valid; `changes` replace top-level keys."""
-    settings: dict[str, Any] = {
-        "host": "trader-01",
-        "account": "trader-01",
-        "epoch": 1,
-        "venue": {"id": "binance"},
-        "symbols": ["BTC/USDT"],
-        "journal": {"path": str(folder / "journal.sqlite")},
-        "control": {"socket": str(folder / "control")},
-        "http": {"host": "127.0.0.1", "port": 0},
-        "strategy": {"name": "quoter", "parameters": {"order_size": "0.001", "seed": 1}},
-        "drain": {"open_orders": "cancel", "deadline_seconds": 10},
-        "reconcile": {"interval_seconds": 30},
-    }
-    return {**settings, **changes}
-
-
-def until(condition: Callable[[], Any], what: str, deadline_seconds: float = DEADLINE_SECONDS) -> Any:
-    """Wait until a condition holds and return its value."""
-    end = time.monotonic() + deadline_seconds
-    while time.monotonic() < end:
-        if value := condition():
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"not within {deadline_seconds:g} s: {what}")
-
-
-class RunningTrader:
-    """One `trader run` in a process of its own.
-
-    Attributes:
-        events: what it wrote on stdout, decoded.
-        notified: datagrams that systemd would have got, in order.
-    """
+class RunningTrader(TraderProcess):
+    """`trader run` on an account of a test's emulator."""
 
     def __init__(self, folder: Path, venue: RunningVenue, account: str = "trader-01", **changes: Any) -> None:
-        self.folder = folder
-        self.settings_path = folder / "trader.yml"
-        self.journal_path = folder / "journal.sqlite"
-        at = {"id": "binance", "hostname": venue.hostname, "ca_file": str(venue.ca_file), "timeout_ms": 2_000}
-        at |= changes.pop("at", {})
-        self.settings_path.write_text(yaml.safe_dump(settings_of(folder, venue=at, **changes)))
-        credentials = folder / "credentials"
-        credentials.mkdir(exist_ok=True)
         keys = venue.accounts[account]
-        self.secrets = (keys.api_key, keys.api_secret)
-        pair = {"api_key": keys.api_key, "api_secret": keys.api_secret}
-        (credentials / "venue").write_text(json.dumps(pair))
-        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._notify.bind(str(folder / "notify"))
-        self.environment = {
-            **os.environ,
-            "CREDENTIALS_DIRECTORY": str(credentials),
-            "NOTIFY_SOCKET": str(folder / "notify"),
-            "PYTHONPATH": str(APP),
-        }
-        self._venue = venue
-        self.events: list[dict[str, Any]] = []
-        self.notified: list[str] = []
-        self.lines: list[str] = []
-
-    def start(self, *limits: str, **environment: str) -> RunningTrader:
-        """Start it; `limits` are words before the command, for example of prlimit."""
-        command = [*self._venue.command_prefix(), *limits, sys.executable, "-c", PROGRAM]
-        command += ["run", "--config", str(self.settings_path)]
-        self.events, self.lines, self.notified = [], [], []
-        self.process = subprocess.Popen(
-            command,
-            env=self.environment | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
-        self._reader.start()
-        return self
-
-    def _read(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            self.lines.append(line.rstrip())
-            if line.startswith("{"):
-                self.events.append(json.loads(line))
-
-    def event(self, name: str, **fields: Any) -> dict[str, Any]:
-        """Wait for an event."""
-
-        def found() -> dict[str, Any] | None:
-            wanted = {"event": name, **fields}
-            return next((e for e in self.events if wanted.items() <= e.items()), None)
-
-        try:
-            found_event: dict[str, Any] = until(found, name)
-        except AssertionError as error:
-            raise AssertionError(f"no event {name} {fields} in:\n" + "\n".join(self.lines)) from error
-        return found_event
-
-    def get(self, path: str) -> tuple[int, str]:
-        """Ask the health server."""
-        port = self.event("listening")["port"]
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-
-    def health(self) -> dict[str, Any]:
-        """The body of /healthz."""
-        status, body = self.get("/healthz")
-        assert status == 200
-        answer: dict[str, Any] = json.loads(body)
-        return answer
-
-    def metric(self, series: str) -> float:
-        """One series, written as it is exposed."""
-        line = next(line for line in self.get("/metrics")[1].splitlines() if line.startswith(f"{series} "))
-        return float(line.rsplit(" ", 1)[1])
-
-    def notices(self) -> list[str]:
-        """What systemd has been told so far."""
-        self._notify.setblocking(False)
-        while True:
-            try:
-                self.notified.append(self._notify.recv(4_096).decode())
-            except BlockingIOError:
-                return self.notified
-
-    def pid(self) -> int:
-        """Of the service itself: the words before it have all become it by exec."""
-        return self.process.pid
-
-    def terminate(self) -> int:
-        """SIGTERM, and the exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.wait()
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        self.process.kill()
-        self.wait()
-
-    def wait(self) -> int:
-        """The exit code; all that it wrote has been read then."""
-        code = self.process.wait(DEADLINE_SECONDS)
-        self._reader.join(DEADLINE_SECONDS)
-        return code
-
-    def close(self) -> None:
-        """End the process, whatever it does."""
-        process = getattr(self, "process", None)
-        if process is not None and process.poll() is None:
-            process.kill()
-            process.wait()
-        self._notify.close()
+        pair, prefix = (keys.api_key, keys.api_secret), venue.command_prefix()
+        super().__init__(folder, venue.hostname, venue.ca_file, pair, prefix=prefix, **changes)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
 import ssl
 import threading
@@ -26,13 +25,13 @@ import yaml
 from aiohttp.resolver import ThreadedResolver
 
 from benchmarks.certificates import DOMAIN, Certificates
+from benchmarks.names import command_prefix
 from venue_sim.config import load_accounts, load_config
 from venue_sim.server import VenueServer
 
 T = TypeVar("T")
 
 DEADLINE_SECONDS = 10.0
-NAMES = ("api", "stream", "ws-api", "fapi", "fstream", "ws-fapi")
 
 BTCUSDT = {
     "symbol": "BTCUSDT",
@@ -304,12 +303,7 @@ class RunningVenue:
 
     def command_prefix(self) -> list[str]:
         """Words to put before a command, so that in it and only in it names under `venue.test` lead here."""
-        hosts = self.folder / "hosts"
-        names = " ".join([DOMAIN, *(f"{name}.{DOMAIN}" for name in NAMES)])
-        hosts.write_text(f"{Path('/etc/hosts').read_text()}\n127.0.0.1 {names}\n")
-        as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
-        script = f"mount --bind '{hosts}' /etc/hosts && exec \"$@\""
-        return ["unshare", *as_root, "--mount", "sh", "-c", script, "sh"]
+        return command_prefix(self.folder)
 
 
 async def eventually(found: Callable[[], T | None], what: str) -> T:

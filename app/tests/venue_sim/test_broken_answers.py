@@ -72,13 +72,14 @@ CASES = [
 ]
 
 
-async def place(client: Any, transport: str) -> Any:
+async def place(client: Any, transport: str, symbol: str = SYMBOL, amount: str = "0.001") -> Any:
     """Place an order as ccxt's user would: what is returned, the exception's class, or that nothing came."""
+    order = (symbol, "limit", "buy", amount, "50000", {"newClientOrderId": MINE})
     try:
         if transport == "rest":
-            placed = await client.create_order(*ORDER, {"clientOrderId": MINE})
+            placed = await client.create_order(*order)
         else:
-            call = client.create_order_ws(*ORDER, {"newClientOrderId": MINE})
+            call = client.create_order_ws(*order)
             placed = await asyncio.wait_for(call, client.timeout / 1000)
     except TimeoutError:
         return NO_ANSWER

@@ -10,16 +10,24 @@ from ops.text import table
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured value. `at_most` is in the same unit; None: nothing was promised."""
+    """One measured value. `at_most` and `at_least` are in the same unit; None: nothing was promised."""
 
     name: str
     value: float
     unit: str
     at_most: float | None = None
+    at_least: float | None = None
 
     @property
     def held(self) -> bool:
-        return self.at_most is None or self.value <= self.at_most
+        low_enough = self.at_most is None or self.value <= self.at_most
+        return low_enough and (self.at_least is None or self.value >= self.at_least)
+
+    @property
+    def bound(self) -> str:
+        """Every bound, as a person reads it."""
+        bounds = (("<=", self.at_most), (">=", self.at_least))
+        return ", ".join(f"{sign} {value:g}" for sign, value in bounds if value is not None)
 
 
 def show(title: str, figures: Sequence[Figure], file: Path | None) -> bool:
@@ -34,9 +42,8 @@ def show(title: str, figures: Sequence[Figure], file: Path | None) -> bool:
     """
     lines = []
     for figure in figures:
-        bound = "" if figure.at_most is None else f"<= {figure.at_most:g}"
-        verdict = "" if figure.at_most is None else ("ok" if figure.held else "MISSED")
-        lines.append((figure.name, f"{figure.value:.2f}", figure.unit, bound, verdict))
+        verdict = "" if not figure.bound else ("ok" if figure.held else "MISSED")
+        lines.append((figure.name, f"{figure.value:.2f}", figure.unit, figure.bound, verdict))
     table(("figure", "value", "unit", "bound", ""), lines)
     if file:
         rows = [asdict(figure) | {"held": figure.held} for figure in figures]

@@ -1,107 +1,116 @@
-"""The trading service's speed: an order's way, its life, and what the emulator can take, in one run."""
+"""How fast the trading service is: orders beside raw ccxt, streams, starts, memory; and the emulator."""
 
 import json
 import os
-import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+import click
 
 from ops import paths
 from ops.bench.figures import Figure
 from ops.errors import OperatorError
+from ops.run import run
 
-RAW, OURS, DISK = "ccxt REST", "ours WebSocket, tmpfs", "ours WebSocket, disk"
-RECONCILED_SECONDS = {"0": 1.5, "100": 2.0, "10000": 6.0}
+DISK = paths.VAR / "bench" / "orders"
+BASE = "raw ccxt REST"
+READY_SECONDS = 2.5
+RESTART_SECONDS = (1.5, 2.0, 6.0)  # with no past orders, about a hundred, and those of an hour
+SLOPE_MB_PER_HOUR = 1.0
 
 
-def orders() -> Sequence[Figure]:
-    """Run the three benchmark programs of the app, one after another, and put their figures in one table.
+def orders(peers: Path | None = None) -> Sequence[Figure]:
+    """Measure everything, one program after the other.
+
+    Args:
+        peers: an environment with freqtrade; None: no such row.
 
     Raises:
-        OperatorError: one of them failed; its last line says why.
+        OperatorError: a program failed.
     """
-    disk = str(paths.VAR / "bench" / "disk")
-    way = _program("benchmarks.orders", "--disk", disk)
-    life = _program("benchmarks.life", "--disk", disk)
-    load = _program("benchmarks.venue_load")
-    return [*of_way(way), *of_life(life), *of_load(load)]
-
-
-def of_way(way: dict[str, Any]) -> list[Figure]:
-    """An order from the signal to the wire and to the acknowledged state; differences are of one run."""
-    rows = way["rows"]
-    found = [
-        Figure(f"{what}, {name}: {share}", row[key][share], "ms")
-        for key, what in (("wire", "signal to wire"), ("acknowledged", "signal to acknowledged"))
-        for name, row in rows.items()
-        for share in ("p50", "p99", "p99.9")
-    ]
-    wire = {name: row["wire"]["p50"] for name, row in rows.items()}
-    done = {name: row["acknowledged"]["p50"] for name, row in rows.items()}
-    sync = way["fdatasync"]["p50"]
+    DISK.mkdir(parents=True, exist_ok=True)
+    before = os.getloadavg()[0]
+    disk = f"--disk={DISK}"
     return [
-        *found,
-        Figure("risk check: p50", way["risk check"]["p50"], "ms"),
-        Figure("one fdatasync of the disk: p50", sync, "ms"),
-        Figure(
-            "signal to wire, ours without fsync - ccxt REST: p50", wire[OURS] - wire[RAW], "ms", at_most=0.35
-        ),
-        Figure(
-            "acknowledged, ours without fsync / ccxt REST: p50", done[OURS] / done[RAW], "ratio", at_most=1.0
-        ),
-        Figure(
-            "acknowledged, ours with - without fsync, in fdatasyncs",
-            (done[DISK] - done[OURS]) / sync,
-            "ratio",
-            at_most=1.0,
-        ),
+        Figure("load average of the machine before", before, ""),
+        *order_path(_measure("order_path", disk, *([f"--peers={peers}"] if peers else []))),
+        *stream_state(_measure("stream_state", disk)),
+        *life(_measure("life", disk)),
+        *emulator(_measure("venue_load")),
     ]
 
 
-def of_life(life: dict[str, Any]) -> list[Figure]:
-    """Starts, the stream, memory."""
-    starts = [
-        Figure(
-            f"restart to reconciled, {past} past orders",
-            taken["reconciled"],
-            "s",
-            at_most=RECONCILED_SECONDS[past],
-        )
-        for past, taken in life["restarts"].items()
-    ]
-    memory, stream = life["memory"], life["stream"]
-    return [
-        *starts,
-        Figure("start to ready", life["restarts"]["0"]["trading"], "s", at_most=2.5),
-        Figure("stream event to state at 200 events/s: p50", stream["p50"], "ms"),
-        Figure("stream event to state at 200 events/s: p99", stream["p99"], "ms", at_most=5),
-        Figure("stream events that never came", stream["missing"], "events", at_most=0),
-        Figure(f"resident memory after {memory['orders']} orders", memory["resident_mb"], "MB", at_most=130),
-        Figure("resident memory, slope of the second half", memory["slope_mb_per_hour"], "MB/h", at_most=5),
-    ]
+def order_path(found: Mapping[str, Any]) -> Iterator[Figure]:
+    """Every row, and what was promised of ours."""
+    rows, sync = found["rows"], found["fdatasync_us"]
+    for key, title in (("bytes_us", "signal to bytes at the venue"), ("acknowledged_us", "acknowledged")):
+        for name, row in rows.items():
+            yield from _percentiles(f"{title}, {name}", row[key])
+    yield from _percentiles("fdatasync of 4 KiB on the journal's disk", sync)
 
+    def more(key: str, name: str, than: str) -> float:
+        return float(rows[name][key]["p50"] - rows[than][key]["p50"])
 
-def of_load(load: dict[str, Any]) -> list[Figure]:
-    """The emulator; a bound on orders per second is told as its reverse, seconds per 1,000 orders."""
-    return [
-        Figure(
-            f"emulator, 1,000 orders over {kind}", 1_000 / load[kind]["orders_per_second"], "s", at_most=1.0
-        )
-        for kind in ("rest", "ws")
-    ]
-
-
-def _program(module: str, *words: str) -> dict[str, Any]:
-    """Run a benchmark of the app; its progress is shown, its answer is JSON on stdout."""
-    done = subprocess.run(
-        [str(paths.ROOT / ".venv" / "bin" / "python"), "-m", module, *words],
-        cwd=paths.ROOT,
-        env=os.environ | {"PYTHONPATH": str(paths.ROOT / "app")},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
+    yield Figure(
+        "signal to bytes p50, ours - raw ccxt REST", more("bytes_us", "ours", BASE), "us", at_most=350
     )
-    if done.returncode != 0:
-        raise OperatorError(f"{module} ended with {done.returncode}; its last lines are above")
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
+    ratio = rows["ours"]["acknowledged_us"]["p50"] / rows[BASE]["acknowledged_us"]["p50"]
+    yield Figure("acknowledged p50, ours / raw ccxt REST", ratio, "ratio", at_most=1)
+    on_disk = "ours, journal on disk"
+    yield Figure("signal to bytes p50, durable on disk adds", more("bytes_us", on_disk, "ours"), "us")
+    added = more("acknowledged_us", on_disk, "ours")
+    yield Figure("acknowledged p50, durable on disk adds", added, "us", at_most=sync["p50"])
+    for part in ("risk check", "journal"):
+        cost = more("bytes_us", "ours", f"ours, no {part}")
+        yield Figure(f"signal to bytes p50, cost of the {part}", cost, "us")
+
+
+def stream_state(found: Mapping[str, Any]) -> Iterator[Figure]:
+    """Delay and rate: at a lower rate the delay would say nothing."""
+    delay = found["delay_us"]
+    yield Figure("stream event to state p50", delay["p50"] / 1e3, "ms")
+    yield Figure("stream event to state p99", delay["p99"] / 1e3, "ms", at_most=5)
+    yield Figure("  at events per second", found["events_per_second"], "1/s", at_least=195)
+
+
+def life(found: Mapping[str, Any]) -> Iterator[Figure]:
+    """Starts by past orders, and the hour's memory."""
+    for start, bound in zip(found["starts"], RESTART_SECONDS, strict=True):
+        title = f"restart to reconciled, {start['past_orders']} past orders"
+        yield Figure(f"{title}, slowest", max(start["reconciled_seconds"]), "s", at_most=bound)
+    fresh = found["starts"][0]["ready_seconds"]
+    yield Figure("start to ready, slowest", max(fresh), "s", at_most=READY_SECONDS)
+    memory = found["memory"]
+    yield Figure(f"memory after {memory['orders']:g} orders, an hour", memory["last_mb"], "MB", at_most=130)
+    yield Figure("  slope over the last half", memory["slope_mb_per_hour"], "MB/h", at_most=SLOPE_MB_PER_HOUR)
+
+
+def emulator(found: Mapping[str, Any]) -> Iterator[Figure]:
+    """The emulator's own load."""
+    for transport in ("rest", "ws"):
+        load = found[transport]
+        title = f"emulator on one core, {transport.upper()}"
+        yield Figure(f"{title}, orders", load["orders_per_second"], "1/s", at_least=1_000)
+        yield Figure(f"{title}, answer at low rate p50", load["low_rate"]["p50_ms"], "ms")
+
+
+def _percentiles(title: str, row: Mapping[str, float]) -> Iterator[Figure]:
+    for name in ("p50", "p99", "p99.9"):
+        yield Figure(f"{title}, {name}", row[name], "us")
+
+
+def _measure(program: str, *words: str) -> dict[str, Any]:
+    """Run one of app/benchmarks, whose last line is its result; its progress is shown."""
+    click.echo(f"{program}:")
+    done = run(
+        ["python", "-m", f"benchmarks.{program}", *words],
+        environment={"PYTHONPATH": "app"},
+        log=DISK / f"{program}.log",
+        show=lambda line: not line.startswith("{"),
+    )
+    try:
+        found: dict[str, Any] = json.loads(done.lines[-1])
+    except (IndexError, json.JSONDecodeError) as error:
+        raise OperatorError(f"benchmarks.{program} printed no result; see {DISK}/{program}.log") from error
+    return found
