@@ -3,7 +3,8 @@
 
 /opt/<app>/releases/<id>/    unpacked artifact and its REVISION; appears by a rename, so it is whole or absent
 /opt/<app>/current           symlink to the active release; swapped by a rename
-/opt/<app>/previous          symlink to the release that was active before; where a rollback goes
+/opt/<app>/previous          symlink to the release that was active before; where a rollback goes.
+                             A host that was turned back has none: the release that it left was bad
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ options:
   version: {type: str, description: "Version for REVISION. For installed."}
   artifact: {type: path, description: "The artifact on this host; deleted afterwards. For installed."}
   unit: {type: str, description: "For active: stopped (it drains) before the swap and started after it."}
+  back: {type: bool, default: false, description: "For active: what the host leaves is bad and no previous."}
   keep: {type: int, default: 5, description: "For pruned: how many to keep beside current and previous."}
 """
 
@@ -100,8 +102,10 @@ class Releases:
         artifact.unlink()
         return True
 
-    def activate(self, release: str, unit: str | None) -> bool:
+    def activate(self, release: str, unit: str | None, back: bool = False) -> bool:
         """Point `current` at a release and `previous` at the one before; true when that changed the host.
+
+        With `back` the one before was bad: it is not kept as previous, and neither is any other.
 
         With a unit, stop, swap and start are one act on the host: trading pauses for no more than it must,
         and a control node that dies meanwhile leaves no host stopped. The start is not waited for.
@@ -118,9 +122,11 @@ class Releases:
         if unit:
             systemctl("stop", unit)
         if before != release:
-            if before:
+            if before and not back:
                 self.swap("previous", before)
             self.swap("current", release)
+            if back:
+                (self.home / "previous").unlink(missing_ok=True)
         if unit:
             systemctl("reset-failed", unit)  # the starts of the release before do not count against this one
             systemctl("start", "--no-block", unit)
@@ -163,6 +169,7 @@ def main() -> None:
             "version": {"type": "str"},
             "artifact": {"type": "path"},
             "unit": {"type": "str"},
+            "back": {"type": "bool", "default": False},
             "keep": {"type": "int", "default": 5},
         },
         required_if=[
@@ -180,7 +187,7 @@ def main() -> None:
                 given["id"], given["sha256"], given["version"], Path(given["artifact"])
             )
         elif given["state"] == "active":
-            changed = releases.activate(given["id"], given["unit"])
+            changed = releases.activate(given["id"], given["unit"], given["back"])
         else:
             pruned = releases.prune(given["keep"])
             changed = bool(pruned)

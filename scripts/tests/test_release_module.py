@@ -104,6 +104,15 @@ def test_previous_is_where_a_rollback_goes(home: Path) -> None:
     assert (releases(home).target("current"), releases(home).target("previous")) == (IDS[1], IDS[2])
 
 
+def test_a_release_that_was_turned_back_is_never_where_a_rollback_goes(home: Path) -> None:
+    for release in IDS[:3]:
+        install(home, release)
+        releases(home).activate(release, None)
+    assert releases(home).activate(IDS[1], None, back=True)
+    assert (releases(home).target("current"), releases(home).target("previous")) == (IDS[1], None)
+    assert not releases(home).activate(IDS[1], None, back=True), "a second time is no change"
+
+
 def test_pruning_never_takes_current_or_previous(home: Path) -> None:
     for age, release in enumerate(IDS):
         install(home, release)
