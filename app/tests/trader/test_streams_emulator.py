@@ -41,6 +41,12 @@ def found_in_time(since_ns: int, lost: dict[str, Any]) -> None:
     assert seconds <= FOUND_SECONDS + HARNESS_SECONDS, f"found after {seconds:.1f} s"
 
 
+def first_unheard_ns(venue: RunningVenue, number: int) -> int:
+    """When the first event happened that the stream should have told and did not (UTC)."""
+    set_ns = fault_set_ns(venue, number)
+    return next(int(entry["wall_ns"]) for entry in orders(venue) if entry["wall_ns"] > set_ns)
+
+
 BROKEN = [
     {"kind": "disconnect"},
     {"kind": "disconnect", "close_code": 1001},
@@ -60,8 +66,7 @@ def test_the_accounts_stream_breaks(
     lost = after(trader, since_ns, "stream_lost", stream="orders")
     halted = after(trader, since_ns, "trading_halted")
     if fault["kind"] == "silence":
-        told = [e["wall_ns"] for e in orders(venue) if e["wall_ns"] > fault_set_ns(venue, number)]
-        found_in_time(told[0], lost)
+        found_in_time(first_unheard_ns(venue, number), lost)
     resumed = after(trader, lost["at_ns"], "trading_resumed")
     compared = after(trader, lost["at_ns"], "reconciled")
     assert compared["at_ns"] <= resumed["at_ns"], "it trades before it has compared"
@@ -80,8 +85,7 @@ def test_a_connection_that_lives_and_tells_nothing_is_found(
     since_ns = time.time_ns()
     number = venue.fault(kind="drop", account=OURS)
     silent = after(trader, since_ns, "stream_silent", stream="orders")
-    told = [e["wall_ns"] for e in orders(venue) if e["wall_ns"] > fault_set_ns(venue, number)]
-    found_in_time(told[0], silent)
+    found_in_time(first_unheard_ns(venue, number), silent)
     lost = after(trader, since_ns, "stream_lost", stream="orders")
     halted = after(trader, lost["at_ns"], "trading_halted")
     venue.admin("DELETE", f"/faults/{number}")
