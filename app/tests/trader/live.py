@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import apsw
+import yaml
 
-from tests.trader.support import RunningTrader, until
+from tests.trader.support import PROGRAM, RunningTrader, until
 from tests.venue_sim.support import RunningVenue
 
 OURS = "trader-01"
@@ -125,3 +128,29 @@ def fault_set_ns(venue: RunningVenue, number: int) -> int:
         for entry in venue.record(kind="fault")
         if entry["action"] == "set" and entry["fault"]["id"] == number
     )
+
+
+def command(trader: RunningTrader, *words: str) -> subprocess.CompletedProcess[str]:
+    """`trader WORDS --config ...`, as a person on the host types it."""
+    program = [sys.executable, "-c", PROGRAM, *words, "--config", str(trader.settings_path)]
+    return subprocess.run(
+        [*trader._venue.command_prefix(), *program],
+        env=trader.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def change_settings(trader: RunningTrader, **changes: Any) -> None:
+    """Write top-level keys of the settings file anew; a mapping is merged into what is there."""
+    settings = yaml.safe_load(trader.settings_path.read_text())
+    for key, value in changes.items():
+        merged = isinstance(value, dict) and isinstance(settings.get(key), dict)
+        settings[key] = {**settings[key], **value} if merged else value
+    trader.settings_path.write_text(yaml.safe_dump(settings))
+
+
+def position(venue: RunningVenue) -> Decimal:
+    return sum(fills(venue).values(), Decimal(0))

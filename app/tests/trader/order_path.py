@@ -166,7 +166,9 @@ class OrderPath:
     async def recorded(self, order: Order) -> None:
         """Wait until the venue has written down the request, which it does when it answers."""
         async with asyncio.timeout(20):
-            while (await self.there(order)).requests == 0:
+            while True:
+                if (await self.there(order)).requests:
+                    return
                 await asyncio.sleep(0.05)
 
     async def agreed(self, order: Order) -> There:
