@@ -1,4 +1,4 @@
-"""The real `trader run` and what ends its trading until a person has looked: a loss, a doubt, a bad strategy."""
+"""The real `trader run` and what ends its trading until a person has looked: loss, doubt, a bad strategy."""
 
 from __future__ import annotations
 
