@@ -18,6 +18,7 @@ from tests.venue_sim.support import RunningVenue
 OURS = "trader-01"
 MakeTrader = Callable[..., RunningTrader]
 Entry = dict[str, Any]
+Trade = tuple[str, str, str]
 # Quotes so near that the background flow hits them now and then, and a market order every now and then.
 BUSY = {
     "name": "quoter",
@@ -56,25 +57,26 @@ def open_orders(venue: RunningVenue) -> set[str]:
     return {name for name, status in last.items() if status in ("NEW", "PARTIALLY_FILLED")}
 
 
-def fills(venue: RunningVenue) -> dict[tuple[str, str], Decimal]:
-    """Signed quantity by symbol and trade id."""
+def fills(venue: RunningVenue) -> dict[Trade, Decimal]:
+    """Signed quantity by symbol, trade id and client id: a trade of ours with ourselves has two sides."""
     signs = {"BUY": 1, "SELL": -1}
     return {
-        (entry["symbol"], str(entry["trade_id"])): signs[entry["side"]] * Decimal(entry["quantity"])
+        (entry["symbol"], str(entry["trade_id"]), entry["client_order_id"]): signs[entry["side"]]
+        * Decimal(entry["quantity"])
         for entry in venue.record(kind="fill")
         if entry["account"] == OURS
     }
 
 
-def booked(trader: RunningTrader) -> list[tuple[str, str]]:
-    """Symbol and trade id of every fill in the journal, in its order."""
+def booked(trader: RunningTrader) -> list[Trade]:
+    """Every fill in the journal, in its order."""
     connection = apsw.Connection(str(trader.journal_path), flags=apsw.SQLITE_OPEN_READONLY)
     try:
         rows = connection.execute("SELECT body FROM events WHERE kind = 'fill' ORDER BY seq")
         bodies = [json.loads(body) for (body,) in rows]
     finally:
         connection.close()
-    return [(body["symbol"].replace("/", ""), body["trade_id"]) for body in bodies]
+    return [(body["symbol"].replace("/", ""), body["trade_id"], body["client_id"]) for body in bodies]
 
 
 def traded(trader: RunningTrader, venue: RunningVenue, count: int = 3) -> None:

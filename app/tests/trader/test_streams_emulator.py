@@ -153,7 +153,7 @@ def test_a_fill_that_no_event_tells_is_found(venue: RunningVenue, make_trader: M
         return [e for e in venue.record(kind="stream") if e["action"] == "drop"]
 
     until(lambda: len(dropped()) >= 3, "three lost events")
-    lost = {("BTCUSDT", str(entry["trade_id"])) for entry in dropped()}
+    lost = {("BTCUSDT", str(entry["trade_id"]), entry["client_order_id"]) for entry in dropped()}
     until(lambda: lost <= set(booked(trader)), "the lost fills to be booked")
     assert "stream_lost" not in [e["event"] for e in trader.events], "no connection was lost"
     stopped_in_agreement(trader, venue)
