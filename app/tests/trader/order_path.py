@@ -19,7 +19,7 @@ from trader.model.transitions import OrderState
 from trader.model.values import OrderKind, Side
 from trader.venue.exchange import VenueAccess
 from trader.venue.gateway import Gateway
-from trader.venue.interface import Lookup, Placement
+from trader.venue.interface import Lookup, Placement, VenueError
 
 HOST = "trader-01"
 BTC_USDT = "BTC/USDT"
@@ -29,7 +29,7 @@ OVER = {"FILLED": OrderState.FILLED, "CANCELED": OrderState.CANCELED, "EXPIRED":
 LIVE = {"NEW": OrderState.OPEN, "PARTIALLY_FILLED": OrderState.PARTIALLY_FILLED}
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class There:
     """What the venue's record says of one client id.
 
@@ -40,10 +40,10 @@ class There:
         status: of the order; None = there is none.
     """
 
-    requests: int = 0
-    accepted: int = 0
-    cancels: int = 0
-    status: str | None = None
+    requests: int
+    accepted: int
+    cancels: int
+    status: str | None
 
 
 class WatchedGateway(Gateway):
@@ -68,6 +68,7 @@ class OrderPath:
 
     Args:
         transport: "rest" or "ws".
+        epoch: another one for each path at the same emulator, because each begins to count its ids anew.
     """
 
     def __init__(
@@ -81,11 +82,13 @@ class OrderPath:
         venue_id: str = "binance",
         symbol: str = BTC_USDT,
         state_folder: Path | None = None,
+        account: str = HOST,
+        epoch: int = 1,
     ) -> None:
         self._venue = venue
         self._transport = transport
         self.symbol = symbol
-        keys = venue.accounts[HOST]
+        keys = venue.accounts[account]
         access = VenueAccess(
             venue_id,
             venue.hostname,
@@ -94,18 +97,18 @@ class OrderPath:
             timeout_ms,
             keys.api_key,
             keys.api_secret,
-            host=HOST,
+            host=account,
             order_entry=transport == "ws",
             state_folder=state_folder,
         )
         self.gateway = WatchedGateway(access, [symbol])
-        self.journal = Journal.open(folder / "journal.sqlite", HOST, HOST, 1, "dev")
+        self.journal = Journal.open(folder / "journal.sqlite", account, account, epoch, "dev")
         self.parts = Parts(self.journal, self.gateway, self.journal.snapshot())
         self.manager, self.resolver = self.parts.manager, self.parts.resolver
 
     async def __aenter__(self) -> OrderPath:
         self.journal.start(lambda seconds, count: None, self._journal_failed)
-        await self.gateway.connect()
+        await self._connect()
         if self._transport == "ws":
             await self.entry_ready()
         self.parts.quote(self.symbol)
@@ -116,6 +119,15 @@ class OrderPath:
         await self.resolver.stop()
         await self.gateway.close()
         await self.journal.close()
+
+    async def _connect(self) -> None:
+        """As the service does: a timeout that is short for the test's sake may be too short for this."""
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    return await self.gateway.connect()
+                except VenueError:
+                    await asyncio.sleep(0.1)
 
     async def entry_ready(self) -> None:
         """Wait until orders go over the WebSocket API."""
@@ -147,17 +159,25 @@ class OrderPath:
         """Wait until the venue would refuse whatever was sent before."""
         await asyncio.sleep(self.gateway.recv_window_ms / 1_000)
 
-    def there(self, order: Order) -> There:
+    async def there(self, order: Order) -> There:
         """The venue's word."""
-        return there(self._venue, order.client_id)
+        return await asyncio.to_thread(there, self._venue, order.client_id)
 
-    def agreed(self, order: Order) -> There:
+    async def recorded(self, order: Order) -> None:
+        """Wait until the venue has written down the request, which it does when it answers."""
+        async with asyncio.timeout(20):
+            while True:
+                if (await self.there(order)).requests:
+                    return
+                await asyncio.sleep(0.05)
+
+    async def agreed(self, order: Order) -> There:
         """Check that both sides say the same of an order, and that it was sent once.
 
         Returns:
             The venue's word.
         """
-        at_venue = self.there(order)
+        at_venue = await self.there(order)
         assert at_venue.requests <= 1, "sent twice"
         assert at_venue.accepted <= 1, "placed twice"
         expected = OrderState.REJECTED if at_venue.status is None else (OVER | LIVE)[at_venue.status]
@@ -171,10 +191,10 @@ class OrderPath:
 
 def there(venue: RunningVenue, client_id: str) -> There:
     """What the venue's record says of a client id."""
-    found, counted = There(), Counter[str]()
+    status, counted = None, Counter[str]()
     for entry in venue.record():
         if entry["kind"] == "order" and entry["client_order_id"] == client_id:
-            found.status = entry["status"]
+            status = entry["status"]
             counted["accepted"] += entry["event"] == "NEW"
         elif entry["kind"] == "request":
             params = entry["params"]
@@ -182,9 +202,4 @@ def there(venue: RunningVenue, client_id: str) -> There:
             cancel = entry["endpoint"].endswith("order.cancel")
             counted["requests"] += place and params.get("newClientOrderId") == client_id
             counted["cancels"] += cancel and params.get("origClientOrderId") == client_id
-    found.accepted, found.requests, found.cancels = (
-        counted["accepted"],
-        counted["requests"],
-        counted["cancels"],
-    )
-    return found
+    return There(counted["requests"], counted["accepted"], counted["cancels"], status)

@@ -233,7 +233,9 @@ class Reconciler:
         order = await self._journal.find(venue_order_id=fill.venue_order_id)
         if order is None:
             return False
-        self._manager.fill_of(order, fill)
+        # While the journal was asked, the stream may have named the order here: the journal's copy does not
+        # know what is booked on it since.
+        self._manager.fill_of(self._manager.book.get(order.client_id) or order, fill)
         return True
 
     async def _name_in_flight(self) -> None:

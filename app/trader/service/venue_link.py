@@ -1,6 +1,7 @@
 """Our connection to the venue over time: connect, subscribe, reconcile; again after each break."""
 
 import asyncio
+import contextlib
 import time
 
 from trader.journal import JournalError
@@ -20,6 +21,7 @@ FAILURES_ALLOWED = 2  # in a row; with one more, trading halts
 EXTEND_SECONDS = 30  # a start that waits for the venue asks systemd for this much more time, again and again
 SHOWN = 10
 FILL_PATIENCE_SECONDS = 0.5
+LISTEN_SECONDS = 0.25
 
 
 class VenueLink:
@@ -61,9 +63,22 @@ class VenueLink:
         await self._connect()
         self._streams.start()
         await self._streams_up()
+        async with asyncio.TaskGroup() as work:
+            work.create_task(self._agree(), name="agreement")
+            work.create_task(self._listen(), name="silence")
+
+    async def _agree(self) -> None:
         while True:
             pause = await self._reconcile()
-            await self._wait(pause)
+            with contextlib.suppress(TimeoutError):  # until the next turn, or somebody wants one now
+                async with asyncio.timeout(pause):
+                    await self._wanted.wait()
+
+    async def _listen(self) -> None:
+        """Beside the comparisons, which can wait for long: a silence is to be found within seconds."""
+        while True:
+            await self._check_streams()
+            await asyncio.sleep(LISTEN_SECONDS)
 
     async def stop(self) -> None:
         """Stop the streams."""
@@ -115,19 +130,6 @@ class VenueLink:
         self._notifier.send(STATUS=f"halted: {error}", EXTEND_TIMEOUT_USEC=EXTEND_SECONDS * 1_000_000)
 
     # -- agreement
-
-    async def _wait(self, seconds: float) -> None:
-        """Wait for the next turn, or for somebody who wants one now; keep an eye on the streams."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            await self._check_streams()
-            try:
-                async with asyncio.timeout(min(left, 1.0)):
-                    await self._wanted.wait()
-            except TimeoutError:
-                continue
-            self._wanted.clear()
-            return
 
     async def _check_streams(self) -> None:
         now = time.monotonic()
