@@ -96,14 +96,14 @@ class TraderProcess:
             "NOTIFY_SOCKET": str(folder / "notify"),
             "PYTHONPATH": str(APP),
         }
-        self._prefix = list(prefix)
+        self.prefix = list(prefix)
         self.events: list[dict[str, Any]] = []
         self.notified: list[str] = []
         self.lines: list[str] = []
 
     def start(self, *limits: str, **environment: str) -> Self:
         """Start it; `limits` are words before the command, for example of prlimit."""
-        command = [*self._prefix, *limits, sys.executable, "-c", PROGRAM]
+        command = [*self.prefix, *limits, sys.executable, "-c", PROGRAM]
         command += ["run", "--config", str(self.settings_path)]
         self.events, self.lines, self.notified = [], [], []
         self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module

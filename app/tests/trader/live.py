@@ -136,7 +136,7 @@ def command(trader: RunningTrader, *words: str) -> subprocess.CompletedProcess[s
     """`trader WORDS --config ...`, as a person on the host types it."""
     program = [sys.executable, "-c", PROGRAM, *words, "--config", str(trader.settings_path)]
     return subprocess.run(
-        [*trader._venue.command_prefix(), *program],
+        [*trader.prefix, *program],
         env=trader.environment,
         capture_output=True,
         text=True,

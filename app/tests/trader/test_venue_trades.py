@@ -13,13 +13,20 @@ from tests.trader.venue_wire import Request, Wire, connected, symbol_of
 from trader.venue.gateway import Gateway
 from trader.venue.interface import VenueError, now_ms
 
-NOW_MS = now_ms() - 1_000
 MINUTE = 60_000
+now = 0
+
+
+@pytest.fixture(autouse=True)
+def _now() -> None:
+    """A test begins at its own time: an hour is as far back as a late trade is looked for."""
+    global now
+    now = now_ms() - 1_000
 
 
 def at(number: int) -> int:
     """Trade n came n minutes after an hour ago."""
-    return NOW_MS - 60 * MINUTE + number * MINUTE
+    return now - 60 * MINUTE + number * MINUTE
 
 
 def iso(ms: int) -> str:
