@@ -60,7 +60,7 @@ class Emulator:
 
 @contextmanager
 def emulator(core: int, events_per_second: int = 0) -> Iterator[Emulator]:
-    """Start an emulator with eight accounts and without rate limits, hand it out, stop it.
+    """Start an emulator with nine accounts and without rate limits, hand it out, stop it.
 
     Args:
         core: where it runs; nothing else should.
@@ -69,7 +69,7 @@ def emulator(core: int, events_per_second: int = 0) -> Iterator[Emulator]:
     with tempfile.TemporaryDirectory(prefix="bench-venue-", dir=MEMORY) as name:
         folder = Path(name)
         certificates = make_certificates(folder)
-        secrets = [(f"key-of-load-{n:02}-{'k' * 20}", f"secret-of-load-{n:02}".encode()) for n in range(8)]
+        secrets = [(f"key-of-load-{n:02}-{'k' * 20}", f"secret-of-load-{n:02}".encode()) for n in range(9)]
         config = folder / "venue.yml"
         config.write_text(json.dumps(_settings(folder, secrets, events_per_second)))  # JSON is YAML too
         command = [sys.executable, "-c", "from venue_sim.cli import main; main()"]

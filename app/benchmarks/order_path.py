@@ -22,7 +22,6 @@ import subprocess
 import tempfile
 import time
 from asyncio.subprocess import PIPE
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -126,6 +125,15 @@ class RawCcxt:
         if order["clientOrderId"] != client_id or order["status"] != "open":
             raise SystemExit(f"order_path: ccxt answered {order}")
         return Placed(client_id, signal_ns, acknowledged_ns)
+
+    async def make_market(self) -> None:
+        """Rest an order on each side, and let them stay.
+
+        Without a market every order measured would be the best price: news to all who watch quotes, sent
+        before its answer.
+        """
+        for side, at in (("buy", "59990"), ("sell", "60010")):
+            await self._exchange.create_order(SYMBOL, "limit", side, "1", at)
 
     async def clean(self) -> None:
         """Cancel all orders in one request."""
@@ -262,10 +270,14 @@ def sync_ns(file: int) -> int:
 
 
 async def measure(
-    make: Callable[[], dict[str, Row]], file: int, wanted: argparse.Namespace
+    venue: Emulator, memory: Path, disk: Path, file: int, wanted: argparse.Namespace
 ) -> tuple[dict[str, Samples], list[int]]:
-    """All rounds; the samples by row, and those of the disk. The rows are made in the loop that they use."""
-    rows = make()
+    """All rounds; the samples by row, and those of the disk."""
+    maker = RawCcxt(venue, len(venue.secrets) - 1, websocket=False)
+    await maker.open()
+    await maker.make_market()
+    await maker.close()
+    rows = make_rows(venue, memory, disk, wanted.peers)
     for row in rows.values():
         await row.open()
     gc.collect()
@@ -334,9 +346,7 @@ def main() -> None:
     ):
         os.sched_setaffinity(0, {cores[-1]})
         file = os.open(Path(disk) / "yardstick", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        samples, syncs = uvloop.run(
-            measure(lambda: make_rows(venue, Path(memory), Path(disk), wanted.peers), file, wanted)
-        )
+        samples, syncs = uvloop.run(measure(venue, Path(memory), Path(disk), file, wanted))
         os.close(file)
         measured = report(samples, syncs, venue)
     result(measured)

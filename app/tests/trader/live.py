@@ -132,11 +132,15 @@ def fault_set_ns(venue: RunningVenue, number: int) -> int:
     )
 
 
-def command(trader: RunningTrader, *words: str) -> subprocess.CompletedProcess[str]:
+def command_line(trader: RunningTrader, *words: str) -> list[str]:
     """`trader WORDS --config ...`, as a person on the host types it."""
-    program = [sys.executable, "-c", PROGRAM, *words, "--config", str(trader.settings_path)]
+    return [*trader.prefix, sys.executable, "-c", PROGRAM, *words, "--config", str(trader.settings_path)]
+
+
+def command(trader: RunningTrader, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run it to its end."""
     return subprocess.run(
-        [*trader.prefix, *program],
+        command_line(trader, *words),
         env=trader.environment,
         capture_output=True,
         text=True,

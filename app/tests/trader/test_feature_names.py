@@ -28,8 +28,8 @@ NO_NAMES = "127.0.0.1 localhost\n"
 NO_SERVER = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"  # nobody answers there
 
 
-def without_names(venue: RunningVenue, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Programs that are started from now on resolve no name."""
+def without_names(venue: RunningVenue, trader: RunningTrader) -> None:
+    """What is started from now on resolves no name."""
     files = {"/etc/hosts": NO_NAMES, "/etc/resolv.conf": NO_SERVER}
     mounts = []
     for number, (target, text) in enumerate(files.items()):
@@ -38,12 +38,11 @@ def without_names(venue: RunningVenue, monkeypatch: pytest.MonkeyPatch) -> None:
         mounts.append(f"mount --bind '{source}' {target}")
     as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
     script = " && ".join([*mounts, 'exec "$@"'])
-    prefix = ["unshare", *as_root, "--mount", "sh", "-c", script, "sh"]
-    monkeypatch.setattr(venue, "command_prefix", lambda: prefix)
+    trader.prefix = ["unshare", *as_root, "--mount", "sh", "-c", script, "sh"]
 
 
 def test_a_restart_without_names_goes_to_the_last_good_addresses(
-    venue: RunningVenue, make_trader: MakeTrader, monkeypatch: pytest.MonkeyPatch
+    venue: RunningVenue, make_trader: MakeTrader
 ) -> None:
     trader = make_trader(venue, strategy=BUSY, risk=LIMITS).start()
     traded(trader, venue)
@@ -51,7 +50,7 @@ def test_a_restart_without_names_goes_to_the_last_good_addresses(
     trader.kill()
     left = open_orders(venue)
     assert left
-    without_names(venue, monkeypatch)
+    without_names(venue, trader)
     trader.start()
     assert "127.0.0.1" in trader.event("dns_fallback")["message"]
     assert trader.event("reconciled")["differences"] == 0
@@ -63,11 +62,10 @@ def test_a_restart_without_names_goes_to_the_last_good_addresses(
     stopped_in_agreement(trader, venue)
 
 
-def test_a_first_start_without_names_waits(
-    venue: RunningVenue, make_trader: MakeTrader, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    without_names(venue, monkeypatch)
-    trader = make_trader(venue).start()
+def test_a_first_start_without_names_waits(venue: RunningVenue, make_trader: MakeTrader) -> None:
+    trader = make_trader(venue)
+    without_names(venue, trader)
+    trader.start()
     trader.event("venue_away")
     assert trader.health()["state"] == "halted"
     assert trader.terminate() == 0

@@ -137,7 +137,8 @@ def test_only_orders_that_reduce(trader: RunningTrader, venue: RunningVenue) -> 
 
     until(lambda: not enlarging(), "what may enlarge the position to be pulled")
     settled_ns = max(time.time_ns(), reduced["at_ns"])
-    until(lambda: position(venue) == 0, "the position to be closed by the strategy itself")
+    closed = "the position to be closed by the strategy itself, whenever the market comes to its quotes"
+    until(lambda: position(venue) == 0, closed, deadline_seconds=90)
     since = [entry for entry in venue.record(kind="fill") if entry["wall_ns"] > settled_ns]
     mine = [entry for entry in since if entry["account"] == "trader-01"]
     assert len({entry["side"] for entry in mine}) == 1, "it went through zero, or away from it"

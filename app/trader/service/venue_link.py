@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import time
+from collections import Counter
+from collections.abc import Sequence
 
 from trader.journal import JournalError
 from trader.model.orders import Order
@@ -45,6 +47,7 @@ class VenueLink:
         self._trading = trading
         self._wanted = asyncio.Event()
         self._silence = Silence()
+        self._breaks: Counter[Stream] = Counter()
         self._failures = 0
         self._ready = False
         handlers = Handlers(self._quote, self._manager.report, self._manager.fill, self._lost, self._back)
@@ -95,8 +98,10 @@ class VenueLink:
             VenueError: the venue did not answer.
             JournalError: the journal cannot be written.
         """
+        # Only what was heard from before the venue was asked to the end leaves no gap.
+        heard = {stream: self._breaks[stream] for stream in self._streams.watched if self._streams.up(stream)}
         report = await self._reconciler.run()
-        self._judge(report)
+        self._judge(report, [stream for stream, breaks in heard.items() if self._breaks[stream] == breaks])
         return report
 
     # -- the start
@@ -149,7 +154,7 @@ class VenueLink:
         """
         self._wanted.clear()
         try:
-            report = await self._reconciler.run()
+            await self.reconcile_now()
         except (VenueError, JournalError) as error:
             self._failures += 1
             self._metrics.count("trader_errors_total", **{"class": "reconcile"})
@@ -160,11 +165,10 @@ class VenueLink:
                 self._gate.halt("reconcile", f"no reconciliation: {error}")
             return RETRY_SECONDS
         self._failures = 0
-        self._judge(report)
         self._is_ready()
         return self._interval
 
-    def _judge(self, report: Report) -> None:
+    def _judge(self, report: Report, heard: Sequence[Stream]) -> None:
         for difference in report.differences[:SHOWN]:
             self._events.emit("difference", "error", kind=difference.kind, message=difference.text)
         count = len(report.differences)
@@ -174,9 +178,8 @@ class VenueLink:
             self._gate.halt("reconcile", text)
             self._gate.clear("start")
             return
-        for stream in self._streams.watched:
-            if self._streams.up(stream):
-                self._gate.clear(f"stream_{stream}")
+        for stream in heard:
+            self._gate.clear(f"stream_{stream}")
         self._gate.clear("reconcile")
         self._gate.clear("start")
 
@@ -203,6 +206,7 @@ class VenueLink:
         asyncio.get_running_loop().call_later(FILL_PATIENCE_SECONDS, still_behind)
 
     def _lost(self, stream: Stream, error: BaseException) -> None:
+        self._breaks[stream] += 1
         self._metrics.count("trader_ws_reconnects_total", stream=stream)
         self._metrics.count("trader_errors_total", **{"class": "stream"})
         self._events.emit("stream_lost", "warning", stream=stream, message=describe(error))
