@@ -10,6 +10,7 @@ import pytest
 from aiohttp import WSMsgType, web
 
 from tests.venue_sim.support import RunningVenue, eventually
+from trader.venue.interface import now_ms
 from trader.venue.order_entry import OrderEntry
 from trader.venue.wire_errors import LostAnswerError, NotSentError, RefusedError
 
@@ -112,12 +113,20 @@ async def test_refusals_say_code_and_status(quiet_venue: RunningVenue) -> None:
 
 async def test_a_limit_says_until_when(make_venue: Callable[..., RunningVenue]) -> None:
     venue = make_venue(limits={"weight_per_minute": 1}, background={"events_per_second": 0})
-    async with entry_at(venue) as entry:
+    told: list[int] = []
+
+    def fast_clock() -> int:
+        told.append(now_ms() + 700)
+        return told[-1]
+
+    async with entry_at(venue, clock_ms=fast_clock) as entry:
         await entry.place(order())
         with pytest.raises(RefusedError) as refused:
             await entry.place(order(2))
         assert (refused.value.code, refused.value.status) == (-1003, 429)
         assert refused.value.retry_after_ms is not None
+        # The venue counts whole seconds, and they begin on our clock when its answer has come.
+        assert (refused.value.retry_after_ms - told[-1]) % 1_000 == 0
         assert refused.value.rate_limits
 
 

@@ -77,7 +77,8 @@ def banned(venue: RunningVenue, trader: RunningTrader, way: str, status: int) ->
     [heard] = [entry for entry in requests(venue) if entry["fault"] == number]
     lasted = range(halted["at_ns"] + MOMENT_NS, heard["wall_ns"] + BAN_SECONDS * 1_000_000_000)
     assert resumed["at_ns"] >= lasted.stop
-    return [entry for entry in requests(venue) if sent_ns(entry) in lasted]
+    whole = range(lasted.start, lasted.stop - 1_000_000)  # a request is stamped with a millisecond that began
+    return [entry for entry in requests(venue) if sent_ns(entry) in whole]
 
 
 def sent_ns(entry: Entry) -> int:

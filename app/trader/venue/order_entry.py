@@ -189,10 +189,17 @@ class OrderEntry:
         if status == 200 and isinstance(result, dict) and error is None:
             return WsAnswer(result, limits)
         if isinstance(error, dict) and isinstance(error.get("code"), int) and isinstance(status, int):
-            data = error.get("data")
-            until_ms = data.get("retryAfter") if isinstance(data, dict) else None
+            until_ms = self._until_ms(error.get("data"))
             raise RefusedError(error["code"], status, str(error.get("msg", "")), until_ms, limits)
         raise self._lost(f"{method}: an answer with status {status!r} that has no readable result or error")
+
+    def _until_ms(self, data: Any) -> int | None:
+        """The end of a ban on our clock: the venue tells its own time along, and the clocks may differ."""
+        if not isinstance(data, dict) or not isinstance(data.get("retryAfter"), int):
+            return None
+        there_ms = data.get("serverTime")
+        ahead_ms = self._clock_ms() - there_ms if isinstance(there_ms, int) else 0
+        return int(data["retryAfter"]) + ahead_ms
 
     # -- the connection
 
