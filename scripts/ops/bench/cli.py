@@ -32,7 +32,7 @@ def main(name: str, file: Path | None, peers: Path | None) -> None:
     converge   on a fresh ten-host lab: first converge, no-op converge with Mitogen and with the stock
                linear strategy, and a canary's time without soak
     orders     against the emulator, beside raw ccxt: an order's way and acknowledgement, stream events,
-               restarts, an hour's memory, the emulator's load; eight minutes on an idle machine
+               restarts, two hours' memory, the emulator's load; eleven minutes on an idle machine
     """
     if peers and name != "orders":
         raise click.UsageError("--peers: only orders compares with them")
