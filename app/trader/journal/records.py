@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -149,7 +150,7 @@ def payment(body: dict[str, Any]) -> Payment:
 def accepted(
     by: str,
     reason: str,
-    rows: list[dict[str, str | None]],
+    rows: Sequence[Mapping[str, str | None]],
     usd: Decimal | None,
     balances: dict[str, Decimal],
     fills: list[tuple[Fill, dict[str, Decimal]]],
@@ -169,7 +170,7 @@ def accepted(
         {
             "by": by,
             "reason": reason,
-            "rows": rows,
+            "rows": list(rows),
             "usd": None if usd is None else str(usd),
             "balances": {asset: str(amount) for asset, amount in balances.items()},
             "fills": [fill(BY_HAND, trade, changes).body for trade, changes in fills],
