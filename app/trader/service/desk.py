@@ -123,6 +123,8 @@ class Desk:
             shown: of an earlier answer: what the person has seen. Without it nothing is changed, and the
                 answer says what would be.
         """
+        if not by.strip() or not reason.strip():
+            raise RefusedError("by and reason: both need a text, they are kept for the next person")
         reconciler, limit = self._stack.reconciler, self._stack.settings.reconcile.max_accepted_usd
         if "reconcile" not in self._stack.gate.reasons:
             raise RefusedError("trading is not halted by differences; there is nothing to accept")
