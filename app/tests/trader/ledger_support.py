@@ -12,11 +12,11 @@ from typing import Any
 from tests.trader.parts import Parts
 from tests.trader.support import BTC, make_fill
 from trader.journal import Journal
-from trader.model.orders import ZERO, asset_changes
+from trader.model.orders import ZERO, Order, asset_changes
 from trader.model.values import Fill, Instrument, OrderReport, Payment
 from trader.reconcile import Report
 from trader.telemetry.events import Events
-from trader.venue.interface import now_ms
+from trader.venue.interface import Found, Lookup, VenueError, now_ms
 
 PERP = replace(BTC, symbol="BTC/USDT:USDT", settle="USDT")
 D = Decimal
@@ -39,6 +39,7 @@ class MovedVenue:
     Attributes:
         listed: payments that its list shows; a payment that the wallet knows may be missing there.
         asked: times from which on payments were asked for.
+        answer: to a question for one order.
         before: by a question's name, what happens just before it is answered, once.
     """
 
@@ -50,6 +51,7 @@ class MovedVenue:
         self.fills: list[Fill] = []
         self.listed: list[Payment] = []
         self.reports: list[OrderReport] = []
+        self.answer = Lookup(Found.FAILED, error=VenueError("no answer"))
         self.asked: list[int] = []
         self.before: dict[str, Callable[[], object]] = {}
 
@@ -94,8 +96,17 @@ class MovedVenue:
         self.asked.append(since_ms)
         return [paid for paid in self.listed if paid.at_ms >= since_ms]
 
+    async def lookup(self, order: Order) -> Lookup:
+        self._happens("lookup")
+        return self.answer
+
+    async def time_ms(self) -> int:
+        return now_ms()
+
     async def open_orders(self) -> list[OrderReport]:
-        return list(self.reports)
+        listed = list(self.reports)
+        self._happens("open_orders")
+        return listed
 
 
 class Ledger:
