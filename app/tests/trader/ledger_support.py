@@ -39,6 +39,7 @@ class MovedVenue:
     Attributes:
         listed: payments that its list shows; a payment that the wallet knows may be missing there.
         asked: times from which on payments were asked for.
+        asked_after: the last trades that were known when more were asked for.
         answer: to a question for one order.
         before: by a question's name, what happens just before it is answered, once.
     """
@@ -53,6 +54,7 @@ class MovedVenue:
         self.reports: list[OrderReport] = []
         self.answer = Lookup(Found.FAILED, error=VenueError("no answer"))
         self.asked: list[int] = []
+        self.asked_after: list[str | None] = []
         self.before: dict[str, Callable[[], object]] = {}
 
     def transfer(self, asset: str, amount: str) -> None:
@@ -88,6 +90,7 @@ class MovedVenue:
 
     async def trades(self, symbol: str, after: str | None) -> list[Fill]:
         self._happens("trades")
+        self.asked_after.append(after)
         fills = [fill for fill in self.fills if fill.symbol == symbol]
         return fills[-1:] if after is None else [fill for fill in fills if int(fill.trade_id) > int(after)]
 

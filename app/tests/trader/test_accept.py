@@ -127,6 +127,10 @@ async def test_a_trade_that_is_told_again_after_a_restart_is_known(ledger: Ledge
     """Lists that begin with the newest tell their last minute twice."""
     ledger.venue.trade(5, BTC.symbol)
     await accepted(ledger)
+    assert await ledger.kinds() == []
+    assert ledger.venue.asked_after[-2:] == ["5", "-1"]  # of the two symbols
+    ledger.reconciler._cursors[BTC.symbol] = "-1"
+    assert await ledger.kinds() == []
     ledger = await ledger.again()
     ledger.reconciler._cursors[BTC.symbol] = "-1"
     assert await ledger.kinds() == []

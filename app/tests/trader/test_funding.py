@@ -315,8 +315,9 @@ async def test_a_journal_of_a_release_that_read_none_counts_them_from_its_baseli
     await ledger.journal.append(records.baseline(dict(venue.held), {PERP.symbol: "-1"}))
     ledger = await ledger.again()
     venue.pay(payment(2))
-    assert await ledger.kinds() == []
-    assert ledger.book.changes == {"USDT": D("-0.5")}
+    for _ in range(3):
+        assert await ledger.kinds() == []
+        assert ledger.book.changes == {"USDT": D("-0.5")}
     assert min(venue.asked) == ledger.snapshot.baseline_ns // 1_000_000
     await ledger.journal.close()
 

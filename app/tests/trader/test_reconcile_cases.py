@@ -91,8 +91,11 @@ async def test_an_order_that_cannot_be_proven_is_a_difference(
     await ledger.parts.resolver.stop()
 
 
-async def test_an_order_that_ends_while_the_venue_is_asked_is_not_missing(ledger: Ledger) -> None:
+async def test_an_order_that_ends_while_the_venue_is_asked_is_not_missing(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The stream has told its end before the list came, which no longer has it."""
+    monkeypatch.setattr(reconciler, "ATTEMPTS", 1)
     order = ours(ledger, venue_order_id="77")
     ledger.venue.answer = Lookup(Found.ABSENT)
     ledger.venue.before["open_orders"] = lambda: ledger.manager.signal(order, Signal.CANCELED)
