@@ -216,7 +216,9 @@ async def test_a_payment_counts_in_holdings_and_pnl_and_is_booked_once(ledger: L
 
 async def test_a_payment_that_the_list_hides_is_a_difference(ledger: Ledger) -> None:
     hidden = ledger.venue.pay(payment(1, "-0.5"), hidden=True)
+    agreed_ns = ledger.reconciler.last_success_ns
     report = await ledger.compare()
+    assert ledger.reconciler.last_success_ns == agreed_ns > 0
     assert [difference.text for difference in report.differences] == [
         "USDT: 9999.5 there, 10000 here (USD 0.50)"
     ]
@@ -293,8 +295,20 @@ async def test_what_was_paid_before_the_beginning_is_in_it(tmp_path: Path) -> No
     ledger = await ledger.again()
     assert await ledger.kinds() == []
     assert ledger.pnl() == 0
+    await ledger.journal.append(records.day({"day": "2026-01-31"}))
+    await ledger.journal.append(records.funding(payment(1), {}))
+    ledger = await ledger.again()
+    assert ledger.snapshot.payments_after_day == []
     await ledger.journal.close()
     assert audit.verify(ledger.path).sound
+
+
+async def test_the_tables_count_a_payment_once_however_often_it_is_written(ledger: Ledger) -> None:
+    for _ in range(2):
+        await ledger.journal.append(records.funding(payment(1), {"USDT": D("-0.5")}))
+    ledger = await ledger.again()
+    assert ledger.snapshot.changes == {"USDT": D("-0.5")}
+    await ledger.journal.close()
 
 
 async def test_a_beginning_is_not_taken_while_funding_is_paid(tmp_path: Path) -> None:
@@ -322,7 +336,9 @@ async def test_a_journal_of_a_release_that_read_none_counts_them_from_its_baseli
     await ledger.journal.close()
 
 
-async def test_the_cursor_follows_and_keeps_an_overlap(ledger: Ledger) -> None:
+async def test_the_cursor_follows_and_keeps_an_overlap(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ledger.venue.pay(payment(1))
     assert await ledger.kinds() == []
     assert await ledger.kinds() == []
@@ -331,9 +347,13 @@ async def test_the_cursor_follows_and_keeps_an_overlap(ledger: Ledger) -> None:
     late = payment(2, at_ms=int(cursors[0][FUNDING]) - FUNDING_OVERLAP_MS)
     ledger.venue.pay(late)
     assert await ledger.kinds() == [], "it was shown late, by less than the overlap"
-    ledger.reconciler._funding._cursor_ms -= reading.DAY_MS
-    assert await ledger.kinds() == []
-    assert len(bodies(ledger.path, "cursor")) == 3, "after a day it follows without a payment"
+    tomorrow_ms = now_ms() + reading.DAY_MS + 60_000
+    monkeypatch.setattr(reading, "now_ms", lambda: tomorrow_ms)
+    for _ in range(2):
+        assert await ledger.kinds() == []
+    assert ledger.book.changes == {"USDT": D("-1.0")}
+    cursors = [body["cursors"] for body in bodies(ledger.path, "cursor")]
+    assert [cursor[FUNDING] for cursor in cursors[2:]] == [str(tomorrow_ms)], "also without a payment, daily"
 
 
 async def test_on_spot_nothing_is_asked(tmp_path: Path) -> None:
