@@ -7,6 +7,7 @@ import click
 
 from trader import __version__
 from trader.commands import control
+from trader.commands.accept import accept_baseline
 from trader.commands.config_docs import config_docs
 from trader.commands.journal import journal
 from trader.commands.output import CONFIG, FILE, UserError
@@ -25,7 +26,7 @@ def main() -> None:
     """
 
 
-for command in (*control.COMMANDS, journal, preflight, shadow, config_docs):
+for command in (*control.COMMANDS, accept_baseline, journal, preflight, shadow, config_docs):
     main.add_command(command)
 
 

@@ -7,6 +7,9 @@ GET    /record?after=SEQ&limit=N                     JSON lines of the record wi
 GET    /accounts/NAME/orders|fills|balances          what the venue holds of an account; ?market=usdm: its
                                                      futures, of which there are positions and algo-orders too
 DELETE /accounts/NAME/listen-key                     end its USDM listen key now
+POST   /usdm/funding                                 {"symbol": "BTCUSDT", "rate": "0.0001"}: every account
+                                                     with a position pays or gets funding now;
+                                                     listed_after_seconds: when the income history shows it
 GET    /faults                                       the faults in force
 PUT    /accounts/NAME/key                            {"enabled": false} disables its API key: every signed
                                                      call is refused, its user streams end; true enables it
@@ -63,6 +66,7 @@ class AdminApi:
         app.router.add_get("/accounts/{name}/{what:orders|fills|balances}", self._account)
         app.router.add_get("/accounts/{name}/{what:positions|algo-orders}", self._account)
         app.router.add_delete("/accounts/{name}/listen-key", self._expire_listen_key)
+        app.router.add_post("/usdm/funding", self._pay_funding)
         app.router.add_put("/accounts/{name}/key", self._set_key)
         app.router.add_get("/faults", self._list_faults)
         app.router.add_post("/faults", self._set_fault)
@@ -106,6 +110,16 @@ class AdminApi:
         if not self._usdm.expire_listen_key(name, self._clock.now_ms()):
             return _error(404, f"account {name!r} has no listen key")
         return _json({"expired": 1})
+
+    async def _pay_funding(self, request: web.Request) -> web.Response:
+        if self._usdm is None:
+            return _error(404, "there are no futures here")
+        try:
+            paid = self._usdm.pay_funding(orjson.loads(await request.read()), self._clock.now_ms())
+        except ValueError as error:  # JSON that cannot be read is one too
+            return _error(400, str(error))
+        self._record.flush()
+        return _json(paid)
 
     async def _set_key(self, request: web.Request) -> web.Response:
         account = self._exchange.accounts.get(request.match_info["name"])

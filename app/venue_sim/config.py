@@ -36,6 +36,7 @@ def _exact(value: Any) -> Any:
 
 Amount = Annotated[Decimal, BeforeValidator(_exact), Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[Decimal, BeforeValidator(_exact), Field(gt=0, allow_inf_nan=False)]
+Rate = Annotated[Decimal, BeforeValidator(_exact), Field(ge=-1, le=1, allow_inf_nan=False)]
 Asset = Annotated[str, Field(pattern=r"^[A-Z0-9]{1,12}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -129,12 +130,17 @@ def unique(symbols: list[Symbol]) -> list[Symbol]:
 
 
 class Usdm(_Settings):
-    """USDM perpetual futures in the same process; `balance` is what an account's wallet starts with."""
+    """USDM perpetual futures in the same process; `balance` is what an account's wallet starts with.
+
+    `funding_rate` is what holders of a long position pay at 00:00, 08:00 and 16:00 UTC, as a share of its
+    value, and those of a short one get; below zero the other way round.
+    """
 
     symbols: Annotated[list[Symbol], Field(min_length=1)]
     balance: Amount = Decimal(100_000)
     leverage: int = Field(default=20, ge=1, le=125)
     fees: Fees = Fees()
+    funding_rate: Rate = Decimal(0)
 
     @field_validator("symbols")
     @classmethod

@@ -18,7 +18,8 @@ order     request_id (of the request that caused it, also of another account's; 
 fill      request_id, account, order_id, client_order_id, trade_id, price, quantity, ... maker; usdm: realised
 balances  account, and the absolute free and locked amounts of the assets that changed; usdm: the wallet, in
           which nothing is locked
-          Of usdm only (usdm/record.py): positions, algo, countdown, leverage, listen_key
+          Of usdm only (usdm/record.py): positions, algo, countdown, funding, leverage,
+          listen_key
 fault     action (set | ended | removed), and fault: its id, name, kind, scope and hits; those of kind
           clock_skew tell by how much the venue's own times (created_ms, time_ms) were off meanwhile
 stream    fault (id, or null when it is the venue's own doing), stream (user | market), account, peer and

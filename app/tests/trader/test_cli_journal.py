@@ -16,6 +16,7 @@ from tests.trader.test_cli import one_line, trader
 from tests.trader.test_journal_audit import open_journal, write
 from trader.journal import records
 from trader.model.transitions import OrderState
+from trader.model.values import Payment
 
 
 @pytest.fixture
@@ -79,6 +80,26 @@ def test_rows_in_a_pipe_are_columns(path: Path) -> None:
     assert trader("journal", "show", path, "--positions").stdout == "symbol\tquantity\nBTC/USDT\t0.004\n"
     events = trader("journal", "show", path, "--events", "--limit", 2).stdout.splitlines()
     assert [line.split("\t")[2] for line in events] == ["kind", "state", "fill"]
+
+
+def test_payments_and_accepted_baselines(path: Path) -> None:
+    paid = Payment("BTC/USDT:USDT", "7", "USDT", Decimal("-0.5"), 1_700_000_000_000)
+    row = {"asset": "USDT", "ours": "10", "venue": "15", "usd": "5.00"}
+    by_hand = [(make_fill("9"), {"BTC": Decimal(1)})]
+    write(
+        path,
+        records.funding(paid, {"USDT": paid.amount}),
+        records.accepted("ann", "drill", [row], Decimal(5), {"USDT": Decimal(5)}, by_hand, {"BTC/USDT": "9"}),
+    )
+    head, line = trader("journal", "show", path, "--funding").stdout.splitlines()
+    assert head.split("\t") == ["at_ms", "symbol", "payment_id", "asset", "amount"]
+    assert line.split("\t") == ["2023-11-14T22:13:20.000Z", "BTC/USDT:USDT", "7", "USDT", "-0.5"]
+    [accepted] = json.loads(trader("journal", "show", path, "--accepted", "--json").stdout)
+    assert (accepted["by"], accepted["reason"], accepted["usd"]) == ("ann", "drill", "5")
+    assert json.loads(accepted["rows"]) == [row]
+    assert json.loads(accepted["fills"])[0]["client_id"] == "by-hand"
+    assert "by-hand" in trader("journal", "show", path, "--fills").stdout
+    assert trader("journal", "show", path, "--accepted", "--since", "2023-11-14T22:13:20").returncode == 0
 
 
 def test_rows_by_time(path: Path) -> None:

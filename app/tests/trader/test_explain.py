@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trader.model.orders import total_changes
-from trader.reconcile.explain import holding_differences
+from trader.reconcile.explain import drift_usd, holding_differences
 
 amounts = st.decimals(min_value=-100, max_value=100, places=4)
 change = st.dictionaries(st.sampled_from(["BTC", "USDT", "BNB"]), amounts, max_size=3)
@@ -35,6 +35,14 @@ def test_money_that_nothing_explains_is_a_difference(fills: list[dict[str, Decim
     [difference] = holding_differences(venue, BASELINE, total_changes(fills), [], usd)
     assert difference.kind == "balance"
     assert difference.text.startswith("XRP: ")
+
+
+def test_a_part_that_cannot_be_valued_makes_the_whole_unknown() -> None:
+    known = holding_differences({"USDT": Decimal(5)}, {}, {}, [], usd)
+    both = holding_differences({"USDT": Decimal(-5), "XRP": Decimal(1)}, {}, {}, [], usd)
+    assert drift_usd(known) == 5
+    assert drift_usd(both) is None
+    assert drift_usd([]) == 0
 
 
 def test_a_fill_from_before_the_question_does_not_explain() -> None:

@@ -15,6 +15,7 @@ from tests.trader.support import make_fill, make_order
 from trader.journal import Journal, JournalError, Record, audit, records, storage, tables
 from trader.journal.records import Kind
 from trader.model.transitions import OrderState
+from trader.model.values import Payment
 
 FAST = "/dev/shm" if Path("/dev/shm").is_dir() else None  # hundreds of journals, none of which must last
 IDS = st.integers(1, 4).map(lambda number: f"trader-01-1-{number}")
@@ -32,7 +33,33 @@ FILLS = st.builds(
     st.dictionaries(st.sampled_from(["BTC", "USDT"]), AMOUNTS, max_size=2),
 )
 CURSORS = st.dictionaries(st.sampled_from(["BTC/USDT", "ETH/USDT"]), st.integers(0, 9).map(str), max_size=2)
+CHANGES = st.dictionaries(st.sampled_from(["BTC", "USDT"]), AMOUNTS, max_size=2)
+FUNDING = st.builds(
+    lambda number, amount, changes: records.funding(
+        Payment("BTC/USDT:USDT", str(number), "USDT", amount, number), changes
+    ),
+    st.integers(1, 5),
+    AMOUNTS,
+    CHANGES,
+)
+ACCEPTED = st.builds(
+    lambda amount, trade, changes, cursors: records.accepted(
+        "ann",
+        "drill",
+        [{"asset": "BTC", "ours": "1", "venue": "2", "usd": None}],
+        None,
+        {"BTC": amount},
+        [(make_fill(str(trade), str(amount)), changes)],
+        cursors,
+    ),
+    AMOUNTS,
+    st.integers(1, 5),
+    CHANGES,
+    CURSORS,
+)
 RECORDS = st.one_of(
+    FUNDING,
+    ACCEPTED,
     ORDERS.map(records.intent),
     ORDERS.map(records.state),
     FILLS,
@@ -224,6 +251,32 @@ async def test_what_a_former_release_wrote_still_folds(path: Path) -> None:
     journal = open_journal(path)
     assert [order.client_id for order in journal.snapshot().orders] == ["trader-01-1-1", "trader-01-1-2"]
     assert [fill.realized for fill in journal.snapshot().fills_after_day] == [Decimal(0)]
+    await journal.close()
+
+
+async def test_a_journal_without_the_newest_table_is_whole(path: Path) -> None:
+    """Only former releases have written it."""
+    edit(path, "DROP TABLE funding")
+    assert audit.verify(path).sound
+    await open_journal(path).close()
+    write(path, records.funding(Payment("BTC/USDT:USDT", "1", "USDT", Decimal(1), 1), {}))
+    assert audit.verify(path).sound
+    edit(path, "DROP TABLE funding")
+    assert audit.verify(path).difference == "funding BTC/USDT:USDT/1: not in the table, the events lead to it"
+
+
+async def test_kinds_that_a_former_release_does_not_know_never_wait_to_be_folded(path: Path) -> None:
+    """It would have to fold them when it opens the journal, and cannot."""
+    journal = open_journal(path)
+    journal.start(lambda seconds, count: None, lambda error: None)
+    paid = Payment("BTC/USDT:USDT", "1", "USDT", Decimal(1), 1)
+    for record in (records.funding(paid, {}), records.accepted("ann", "x", [], None, {}, [], {})):
+        await journal.append(records.intent(make_order("trader-01-1-2")))
+        await journal.append(record)
+        reader = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        [[last]] = reader.execute("SELECT max(seq) FROM events")
+        assert tables.read_meta(reader, "folded") == str(last)
+        reader.close()
     await journal.close()
 
 

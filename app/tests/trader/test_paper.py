@@ -17,7 +17,7 @@ from trader.journal import Journal, records
 from trader.model.intents import Place
 from trader.model.orders import Order
 from trader.model.transitions import OrderState, Signal
-from trader.model.values import Fill, Instrument, OrderKind, OrderReport, Quote, Side
+from trader.model.values import Fill, Instrument, OrderKind, OrderReport, Payment, Quote, Side
 from trader.shadow.paper import PaperVenue
 from trader.shadow.settings import PaperSettings
 from trader.venue.interface import Found, Lookup, Placement, Venue, VenueError, now_ms
@@ -68,6 +68,9 @@ class PublicOnly:
         raise AssertionError("the account was asked")
 
     async def positions(self) -> dict[str, Decimal]:
+        raise AssertionError("the account was asked")
+
+    async def payments(self, since_ms: int) -> list[Payment]:
         raise AssertionError("the account was asked")
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.trader.support import BTC, make_fill
-from trader.model.values import Fill, Instrument, Side
+from trader.model.values import Fill, Instrument, Payment, Side
 from trader.risk import DailyPnl
 from trader.risk.pnl import DAY_MS, Opening, flows_of, utc_day
 
@@ -36,6 +36,10 @@ def trade(
 ) -> Fill:
     values: dict[str, Any] = {"side": side, "price": D(price), "at_ms": at_ms, "fee": D(0), "fee_asset": None}
     return make_fill(quantity=quantity, **values | fields)
+
+
+def paid(amount: str, at_ms: int = MIDNIGHT_MS, asset: str = "USDT") -> Payment:
+    return Payment(PERP.symbol, "1", asset, D(amount), at_ms)
 
 
 def pnl(**opening: str) -> DailyPnl:
@@ -137,6 +141,18 @@ def test_a_late_fill_belongs_to_its_own_day() -> None:
     assert state.value(MIDNIGHT_MS, now) == 20 + 10_010
 
 
+def test_funding_is_profit_or_loss_of_its_own_day() -> None:
+    state = pnl()
+    state.pay(paid("-3"), USD.get)
+    state.pay(paid("0.0001", asset="BTC"), USD.get)
+    assert state.value(MIDNIGHT_MS, USD.get) == -3 + 6
+    state.pay(paid("-100", MIDNIGHT_MS - 1), USD.get)
+    assert state.value(MIDNIGHT_MS, USD.get) == -3 + 6, "yesterday's loss"
+    state.pay(paid("5", MIDNIGHT_MS + DAY_MS), USD.get)
+    assert state.day == date(2026, 3, 3)
+    assert state.value(MIDNIGHT_MS + DAY_MS, USD.get) == 5
+
+
 def test_a_fill_may_be_the_first_to_tell_of_a_new_day() -> None:
     state = pnl()
     state.fill(trade(at_ms=MIDNIGHT_MS + DAY_MS), BTC, USD.get)
@@ -216,26 +232,43 @@ fills = st.builds(
 )
 
 
-@given(st.lists(fills, max_size=15), st.lists(fills, max_size=15), marks, marks, st.integers(0, 30))
+payments = st.builds(
+    lambda cents, asset: paid(str(D(cents) / 100), asset=asset),
+    st.integers(-5_000, 5_000),
+    st.sampled_from(["USDT", "BNB"]),
+)
+events = st.lists(fills | payments, max_size=15)
+
+
+def happens(event: Fill | Payment, account: Account, state: DailyPnl, at_ms: int, usd: Any) -> None:
+    """A fill or payment, in the plain way and in ours."""
+    event = replace(event, at_ms=at_ms)
+    if isinstance(event, Payment):
+        account.add(event.asset, Fraction(event.amount))
+        state.pay(event, usd)
+    else:
+        account.trade(event, INSTRUMENTS[event.symbol])
+        state.fill(event, INSTRUMENTS[event.symbol], usd)
+
+
+@given(events, events, marks, marks, st.integers(0, 30))
 def test_it_equals_the_difference_of_equities(
-    yesterday: list[Fill],
-    today: list[Fill],
+    yesterday: list[Fill | Payment],
+    today: list[Fill | Payment],
     at_midnight: dict[str, Decimal],
     now: dict[str, Decimal],
     restart_after: int,
 ) -> None:
     usd_then, usd_now = at_midnight | {"USDT": D(1)}, now | {"USDT": D(1)}
     account, state = Account(), DailyPnl(utc_day(MIDNIGHT_MS - DAY_MS))
-    for fill in yesterday:
-        account.trade(fill, INSTRUMENTS[fill.symbol])
-        state.fill(replace(fill, at_ms=MIDNIGHT_MS - 1), INSTRUMENTS[fill.symbol], usd_then.get)
+    for event in yesterday:
+        happens(event, account, state, MIDNIGHT_MS - 1, usd_then.get)
     state.roll(MIDNIGHT_MS, usd_then.get)
     before = account.equity(usd_then)
-    for number, fill in enumerate(today):
+    for number, event in enumerate(today):
         if number == restart_after:
             state = DailyPnl.from_body(json.loads(json.dumps(state.to_body())))
-        account.trade(fill, INSTRUMENTS[fill.symbol])
-        state.fill(fill, INSTRUMENTS[fill.symbol], usd_now.get)
+        happens(event, account, state, MIDNIGHT_MS, usd_now.get)
     value = state.value(MIDNIGHT_MS, usd_now.get)
     assert value is not None
     assert Fraction(value) == account.equity(usd_now) - before

@@ -154,6 +154,6 @@ async def test_what_no_journal_explains_is_cancelled_where_the_policy_says_so(
     await house.stranger(name)
     assert await house.kinds() == {kind}
     cancelling = Policy("trader-01", 1, cancel_foreign=True, cancel_old_epoch=True)
-    house.reconciler._policy = cancelling
+    house.reconciler._open.policy = cancelling
     assert await house.kinds() == set()
     assert await house.gateway.open_orders() == []

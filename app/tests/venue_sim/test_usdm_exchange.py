@@ -15,6 +15,7 @@ from venue_sim.exchange import Market, NewOrder, OrderEvent
 from venue_sim.model import BUY, SELL, USDM, ZERO, Account, Balance, Fill, Order, Rules, Trade
 from venue_sim.usdm.algo import AlgoOrder
 from venue_sim.usdm.exchange import FuturesExchange, Terms, reduces_only
+from venue_sim.usdm.funding import FundingPayment
 from venue_sim.usdm.position import Position
 
 RULES = Rules(
@@ -55,6 +56,7 @@ class Listener:
     def __init__(self) -> None:
         self.fills: list[Fill] = []
         self.algos: list[tuple[int, str]] = []
+        self.funded: list[FundingPayment] = []
 
     def order_event(self, event: OrderEvent) -> None:
         if event.fill:
@@ -74,6 +76,9 @@ class Listener:
 
     def algo(self, algo: AlgoOrder, now_ms: int) -> None:
         self.algos.append((algo.algo_id, algo.status))
+
+    def funding(self, payment: FundingPayment) -> None:
+        self.funded.append(payment)
 
 
 class Machine(RuleBasedStateMachine):
@@ -151,6 +156,10 @@ class Machine(RuleBasedStateMachine):
         except VenueError as refusal:
             self.refused(refusal, -2021)
 
+    @rule(units=st.integers(-300, 300))
+    def fund(self, units: int) -> None:
+        self.exchange.pay_funding("BTCUSDT", Decimal(units) / 100_000, self.count)
+
     def refused(self, refusal: VenueError, *codes: int) -> None:
         assert refusal.code in codes
 
@@ -174,7 +183,8 @@ class Machine(RuleBasedStateMachine):
     def a_wallet_is_what_its_fills_made_of_it(self) -> None:
         for owner in self.exchange.accounts.values():
             made = sum((f.realised - f.commission for f in owner.fills), ZERO)
-            assert owner.balance("USDT").free == START + made
+            paid = sum((p.paid for p in self.heard.funded if p.account is owner), ZERO)
+            assert owner.balance("USDT").free == START + made + paid
             assert owner.balance("USDT").locked == 0
 
     @invariant()

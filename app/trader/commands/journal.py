@@ -114,6 +114,8 @@ def rebuild(file: Path) -> None:
 @click.option("--fills", "what", flag_value="fills", help="Fills.")
 @click.option("--events", "what", flag_value="events", help="Events as they were written.")
 @click.option("--positions", "what", flag_value="positions", help="Position by symbol: the sum of the fills.")
+@click.option("--funding", "what", flag_value="funding", help="Funding payments of perpetuals.")
+@click.option("--accepted", "what", flag_value="accepted", help="Baselines that a person accepted.")
 @click.option(
     "--since", help="Only from then on: an age (90s, 15m, 2h, 7d) or a time (2026-01-31T08:00, UTC)."
 )

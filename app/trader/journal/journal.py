@@ -19,8 +19,10 @@ from trader.journal.writer import Writer
 from trader.model.identifiers import client_id
 from trader.model.orders import Order
 from trader.model.transitions import FINAL, OrderState
-from trader.model.values import Fill, OrderKind, Side
+from trader.model.values import Fill, OrderKind, Payment, Side
 
+FUNDING = "funding"  # in place of a symbol: the cursor of funding payments, a time in UTC ms
+FUNDING_OVERLAP_MS = 3_600_000  # payments that the venue lists so late are not missed
 RESERVE = 1_000  # sequence numbers made durable at once; a crash skips what is left of them
 
 
@@ -30,7 +32,12 @@ class Snapshot:
 
     Args:
         day: the body of the last DAY event.
-        fills_after_day: what was booked after it, in the journal's order; empty without one.
+        fills_after_day, payments_after_day: what was booked after it, in the journal's order; empty without
+            one.
+        baseline_ns: UTC, when the first baseline was written; 0 = never.
+        payments: time (UTC ms) of each funding payment from `FUNDING_OVERLAP_MS` before their cursor on, by
+            symbol and payment id.
+        by_hand: symbol and trade id of the trades that a person has accepted.
         latch: state, by and reason of the last LATCH event.
         traded: whether there was ever an intent.
     """
@@ -42,6 +49,10 @@ class Snapshot:
     cursors: dict[str, str] = field(default_factory=dict)
     day: dict[str, Any] | None = None
     fills_after_day: list[Fill] = field(default_factory=list)
+    payments_after_day: list[Payment] = field(default_factory=list)
+    baseline_ns: int = 0
+    payments: dict[tuple[str, str], int] = field(default_factory=dict)
+    by_hand: set[tuple[str, str]] = field(default_factory=set)
     latch: dict[str, str] | None = None
     traded: bool = False
 
@@ -158,18 +169,24 @@ class Journal:
         """What the tables hold. For the start: before `start`, on the caller's thread."""
         connection = self._connection
         balances = storage.query(connection, "SELECT asset, baseline, changes FROM balances")
-        taken = read_meta(connection, "baseline_ns") is not None
+        baseline_ns = read_meta(connection, "baseline_ns")
         finals = ", ".join(f"'{state.value}'" for state in sorted(FINAL))
         return Snapshot(
             orders=_orders(connection, f"state NOT IN ({finals})", ()),
-            baseline={asset: Decimal(baseline) for asset, baseline, _ in balances} if taken else None,
+            baseline={asset: Decimal(baseline) for asset, baseline, _ in balances}
+            if baseline_ns is not None
+            else None,
             changes={asset: Decimal(changes) for asset, _, changes in balances},
             positions={
                 s: Decimal(q) for s, q in storage.query(connection, "SELECT symbol, quantity FROM positions")
             },
-            cursors=dict(storage.query(connection, "SELECT symbol, trade_id FROM cursors")),
+            cursors=(cursors := dict(storage.query(connection, "SELECT symbol, trade_id FROM cursors"))),
             day=(day := _json(read_meta(connection, Kind.DAY))),
             fills_after_day=[] if day is None else self._fills_after_day(),
+            payments_after_day=[] if day is None else self._payments_after_day(),
+            baseline_ns=int(baseline_ns or 0),
+            payments=self._payments_since(int(cursors.get(FUNDING, 0)) - FUNDING_OVERLAP_MS),
+            by_hand=self._by_hand(),
             latch=_json(read_meta(connection, Kind.LATCH)),
             traded=bool(storage.query(connection, "SELECT 1 FROM orders LIMIT 1")),
         )
@@ -177,16 +194,34 @@ class Journal:
     def _fills_after_day(self) -> list[Fill]:
         """Fills that were booked after the last DAY event, each once, in the journal's order."""
         found: dict[tuple[str, str, str], Fill] = {}
-        sql = "SELECT kind, body FROM events ORDER BY seq DESC"
-        for kind, body in self._connection.execute(sql):
+        for kind, content in self._after_day(Kind.FILL, Kind.ACCEPTED):
+            for body in content["fills"] if kind == Kind.ACCEPTED else [content]:
+                fill = records.trade(body)
+                found.setdefault((fill.symbol, fill.trade_id, body["client_id"]), fill)
+        return list(found.values())
+
+    def _payments_after_day(self) -> list[Payment]:
+        """The same for funding payments; without those that the baseline holds."""
+        bodies = (body for _, body in self._after_day(Kind.FUNDING) if body["changes"])
+        return list({paid.key: paid for paid in map(records.payment, bodies)}.values())
+
+    def _after_day(self, *kinds: Kind) -> list[tuple[str, dict[str, Any]]]:
+        """Events of these kinds after the last DAY event, oldest first."""
+        found: list[tuple[str, dict[str, Any]]] = []
+        for kind, body in self._connection.execute("SELECT kind, body FROM events ORDER BY seq DESC"):
             if kind == Kind.DAY:
                 break
-            if kind == Kind.FILL:
-                content = orjson.loads(body)
-                fill = records.trade(content)
-                found.pop(key := (fill.symbol, fill.trade_id, content["client_id"]), None)
-                found[key] = fill  # the earlier of two that are the same comes later here
-        return list(found.values())[::-1]
+            if kind in kinds:
+                found.append((kind, orjson.loads(body)))
+        return found[::-1]
+
+    def _payments_since(self, at_ms: int) -> dict[tuple[str, str], int]:
+        sql = "SELECT symbol, payment_id, at_ms FROM funding WHERE at_ms >= ?"
+        return {(row[0], row[1]): row[2] for row in storage.query(self._connection, sql, (at_ms,))}
+
+    def _by_hand(self) -> set[tuple[str, str]]:
+        sql = "SELECT symbol, trade_id FROM fills WHERE client_id = ?"
+        return set(storage.query(self._connection, sql, (records.BY_HAND,)))
 
     async def close(self) -> None:
         """Write what is queued, fold the WAL into the file, let go of the lock.

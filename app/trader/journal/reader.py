@@ -128,6 +128,7 @@ class View:
         time: column that `since` is compared with; None = the table has no times.
         unit_ns: nanoseconds in one unit of that column.
         newest: SQL to order by, newest first.
+        only: SQL condition of the rows that belong to it.
     """
 
     table: str
@@ -136,6 +137,12 @@ class View:
     unit_ns: int
     newest: str
     client_id: str | None
+    only: str = "1"
+
+
+def _body(key: str) -> str:
+    """A column out of an event's body."""
+    return f"json_extract(CAST(body AS TEXT), '$.{key}') AS \"{key}\""
 
 
 VIEWS = {
@@ -168,19 +175,36 @@ VIEWS = {
     ),
     "events": View(
         "events",
-        ("seq", "at_ns", "kind", "CAST(body AS TEXT)"),
+        ("seq", "at_ns", "kind", "CAST(body AS TEXT) AS body"),
         "at_ns",
         1,
         "seq",
         "json_extract(CAST(body AS TEXT), '$.client_id')",
     ),
     "positions": View("positions", ("symbol", "quantity"), None, 1, "symbol", None),
+    "funding": View(
+        "funding",
+        ("at_ms", "symbol", "payment_id", "asset", "amount"),
+        "at_ms",
+        1_000_000,
+        "at_ms DESC, payment_id",
+        None,
+    ),
+    "accepted": View(
+        "events",
+        ("at_ns", *map(_body, ("by", "reason", "usd", "rows", "balances", "fills", "cursors"))),
+        "at_ns",
+        1,
+        "seq",
+        None,
+        "kind = 'accepted'",
+    ),
 }
 
 
 def names(view: View) -> list[str]:
     """The columns' names for people."""
-    return ["body" if "body" in column else column for column in view.columns]
+    return [column.rpartition(" AS ")[2].strip('"') for column in view.columns]
 
 
 def rows(
@@ -192,7 +216,7 @@ def rows(
         since_ns: UTC; None = from the beginning. Not for a table without times.
         limit: at most so many.
     """
-    conditions, values = ["1"], []
+    conditions, values = [view.only], []
     if since_ns is not None and view.time is not None:
         conditions.append(f"{view.time} >= ?")
         values.append(str(since_ns // view.unit_ns))

@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -10,7 +11,9 @@ from typing import Any
 import orjson
 
 from trader.model.orders import Order
-from trader.model.values import Fill, Side
+from trader.model.values import Fill, Payment, Side
+
+BY_HAND = "by-hand"  # stands for the client id of a trade that somebody made past this service
 
 
 class Kind(StrEnum):
@@ -21,6 +24,8 @@ class Kind(StrEnum):
     FILL = "fill"
     BASELINE = "baseline"  # balances and last trades that were there before us
     CURSOR = "cursor"  # trades up to here were compared with the venue
+    FUNDING = "funding"  # a payment of a perpetual's funding
+    ACCEPTED = "accepted"  # a person took what the venue says for the new beginning
     DAY = "day"  # the profit and loss of the day so far; what is in it is the risk engine's affair
     LATCH = "latch"  # the kill switch was tripped or re-armed
     NOTE = "note"
@@ -116,6 +121,62 @@ def trade(body: dict[str, Any]) -> Fill:
 def baseline(balances: dict[str, Decimal], cursors: dict[str, str]) -> Record:
     body = {"balances": {asset: str(amount) for asset, amount in balances.items()}, "cursors": cursors}
     return Record(Kind.BASELINE, body)
+
+
+def funding(paid: Payment, changes: dict[str, Decimal]) -> Record:
+    """A payment.
+
+    Args:
+        changes: what it does to the balances; nothing when the baseline holds it already.
+    """
+    return Record(
+        Kind.FUNDING,
+        {
+            "symbol": paid.symbol,
+            "payment_id": paid.payment_id,
+            "asset": paid.asset,
+            "amount": str(paid.amount),
+            "at_ms": paid.at_ms,
+            "changes": {asset: str(amount) for asset, amount in changes.items()},
+        },
+    )
+
+
+def payment(body: dict[str, Any]) -> Payment:
+    """The payment of a FUNDING event."""
+    return Payment(body["symbol"], body["payment_id"], body["asset"], Decimal(body["amount"]), body["at_ms"])
+
+
+def accepted(
+    by: str,
+    reason: str,
+    rows: Sequence[Mapping[str, str | None]],
+    usd: Decimal | None,
+    balances: dict[str, Decimal],
+    fills: list[tuple[Fill, dict[str, Decimal]]],
+    cursors: dict[str, str],
+) -> Record:
+    """What a person accepted. One event, so that all of it counts or nothing.
+
+    Args:
+        rows: before and after, as the person saw it.
+        usd: what it was worth, without sign; None = not known.
+        balances: the new baseline of what changed.
+        fills: trades that somebody made by hand, with what each does to the balances.
+        cursors: last trade of each symbol that has such.
+    """
+    return Record(
+        Kind.ACCEPTED,
+        {
+            "by": by,
+            "reason": reason,
+            "rows": list(rows),
+            "usd": None if usd is None else str(usd),
+            "balances": {asset: str(amount) for asset, amount in balances.items()},
+            "fills": [fill(BY_HAND, trade, changes).body for trade, changes in fills],
+            "cursors": cursors,
+        },
+    )
 
 
 def cursor(cursors: dict[str, str]) -> Record:

@@ -1,7 +1,9 @@
 """The derived tables: what they look like, and the fold of an event into them.
 
-Their layout is that of the former release, and bodies of events only grow: a release that is rolled back
-reads what a newer one wrote. What no table needs (`reduce_only`, `realized`) is read from the events.
+The layout of each is that of the former release, and bodies of events only grow: a release that is rolled
+back reads what a newer one wrote. It trades on a journal with kinds of events that it does not know, because
+those are folded at once (they are not in `writer.LAGGING`); its `verify` calls them broken, though.
+What no table needs (`reduce_only`, `realized`) is read from the events.
 """
 
 from collections.abc import Iterator
@@ -38,6 +40,10 @@ CREATE TABLE IF NOT EXISTS balances (
 ) STRICT;
 CREATE TABLE IF NOT EXISTS positions (symbol TEXT PRIMARY KEY, quantity TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS cursors (symbol TEXT PRIMARY KEY, trade_id TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS funding (
+  symbol TEXT NOT NULL, payment_id TEXT NOT NULL, asset TEXT NOT NULL, amount TEXT NOT NULL,
+  at_ms INTEGER NOT NULL, PRIMARY KEY (symbol, payment_id)
+) STRICT, WITHOUT ROWID;
 """
 # Each table with its key. Of meta only what events say; OWN is this module's and the schema's.
 KEYS = {
@@ -46,6 +52,7 @@ KEYS = {
     "balances": ("asset",),
     "positions": ("symbol",),
     "cursors": ("symbol",),
+    "funding": ("symbol", "payment_id"),
     "meta": ("key",),
 }
 FOLDED = "folded"
@@ -136,15 +143,19 @@ def fold(connection: apsw.Connection, kind: Kind, at_ns: int, body: dict[str, ob
             for key in ("host", "account", "epoch"):
                 write_meta(connection, key, str(body[key]))
         case Kind.BASELINE:
-            for asset, amount in _texts(body["balances"]):
-                connection.execute(
-                    "INSERT INTO balances VALUES (?, ?, '0')"
-                    " ON CONFLICT (asset) DO UPDATE SET baseline = excluded.baseline",
-                    (asset, amount),
-                )
+            _fold_baseline(connection, body)
             _fold_cursors(connection, body)
             write_meta(connection, "baseline_ns", str(at_ns))
         case Kind.CURSOR:
+            _fold_cursors(connection, body)
+        case Kind.FUNDING:
+            _fold_funding(connection, body)
+        case Kind.ACCEPTED:
+            fills = body["fills"]
+            assert isinstance(fills, list)
+            for fill in fills:
+                _fold_fill(connection, fill)
+            _fold_baseline(connection, body)
             _fold_cursors(connection, body)
         case Kind.DAY | Kind.LATCH:
             write_meta(connection, kind.value, orjson.dumps(body, option=orjson.OPT_SORT_KEYS).decode())
@@ -155,6 +166,15 @@ def fold(connection: apsw.Connection, kind: Kind, at_ns: int, body: dict[str, ob
 def _texts(value: object) -> list[tuple[str, str]]:
     assert isinstance(value, dict)
     return list(value.items())
+
+
+def _fold_baseline(connection: apsw.Connection, body: dict[str, object]) -> None:
+    for asset, amount in _texts(body["balances"]):
+        connection.execute(
+            "INSERT INTO balances VALUES (?, ?, '0')"
+            " ON CONFLICT (asset) DO UPDATE SET baseline = excluded.baseline",
+            (asset, amount),
+        )
 
 
 def _fold_cursors(connection: apsw.Connection, body: dict[str, object]) -> None:
@@ -170,6 +190,22 @@ def _fold_fill(connection: apsw.Connection, body: dict[str, object]) -> None:
     )
     if connection.changes() == 0:
         return  # the same trade, told twice
+    _fold_changes(connection, body)
+    row = connection.execute("SELECT quantity FROM positions WHERE symbol = ?", (body["symbol"],)).fetchone()
+    signed = Decimal(str(body["quantity"])) * (1 if body["side"] == "buy" else -1)
+    position = (Decimal(0) if row is None else Decimal(row[0])) + signed
+    connection.execute("INSERT OR REPLACE INTO positions VALUES (?, ?)", (body["symbol"], str(position)))
+
+
+def _fold_funding(connection: apsw.Connection, body: dict[str, object]) -> None:
+    connection.execute(
+        "INSERT OR IGNORE INTO funding VALUES (:symbol, :payment_id, :asset, :amount, :at_ms)", body
+    )
+    if connection.changes():  # else the same payment, told twice
+        _fold_changes(connection, body)
+
+
+def _fold_changes(connection: apsw.Connection, body: dict[str, object]) -> None:
     for asset, amount in _texts(body["changes"]):
         row = connection.execute("SELECT changes FROM balances WHERE asset = ?", (asset,)).fetchone()
         known = Decimal(0) if row is None else Decimal(row[0])
@@ -178,7 +214,3 @@ def _fold_fill(connection: apsw.Connection, body: dict[str, object]) -> None:
             " ON CONFLICT (asset) DO UPDATE SET changes = excluded.changes",
             (asset, str(known + Decimal(amount))),
         )
-    row = connection.execute("SELECT quantity FROM positions WHERE symbol = ?", (body["symbol"],)).fetchone()
-    signed = Decimal(str(body["quantity"])) * (1 if body["side"] == "buy" else -1)
-    position = (Decimal(0) if row is None else Decimal(row[0])) + signed
-    connection.execute("INSERT OR REPLACE INTO positions VALUES (?, ?)", (body["symbol"], str(position)))

@@ -97,6 +97,29 @@ class Fill:
 
 
 @dataclass(frozen=True, slots=True)
+class Payment:
+    """Funding of a perpetual that the account paid or got, as the venue lists it.
+
+    The key is (symbol, payment_id).
+
+    Args:
+        asset: in which it was paid.
+        amount: above 0 = received.
+        at_ms: the venue's time of it (UTC).
+    """
+
+    symbol: str
+    payment_id: str
+    asset: str
+    amount: Decimal
+    at_ms: int
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.symbol, self.payment_id
+
+
+@dataclass(frozen=True, slots=True)
 class OrderReport:
     """What the venue says about an order, whatever the way it came (answer, stream or query)."""
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from trader.model.intents import Place
-from trader.model.values import Fill, Instrument, Quote
+from trader.model.values import Fill, Instrument, Payment, Quote
 from trader.orders.book import OrderBook
 from trader.orders.gate import Gate
 from trader.risk import (
@@ -117,12 +117,14 @@ class Admission:
 
     # -- the day
 
-    def begin_day(self, body: Mapping[str, Any] | None, later: list[Fill]) -> None:
+    def begin_day(
+        self, body: Mapping[str, Any] | None, later: list[Fill], payments: list[Payment] | None = None
+    ) -> None:
         """Take up the day where the journal left it.
 
         Args:
             body: of the last DAY event; None = there is none.
-            later: the fills that the journal holds after it, in its order.
+            later, payments: fills and payments that the journal holds after it, in its order.
         """
         now_ms = time.time_ns() // 1_000_000
         if body is None:
@@ -131,12 +133,20 @@ class Admission:
         self._pnl = DailyPnl.from_body(body)
         for fill in later:
             self.filled(fill)
+        for payment in payments or []:
+            self.paid(payment)
 
     def filled(self, fill: Fill) -> None:
         """Book a new fill."""
         instrument = self._instruments.get(fill.symbol)
         if self._pnl is not None and instrument is not None:
             self._pnl.fill(fill, instrument, self._valuation.usd)
+            self._pnl_at = 0.0
+
+    def paid(self, payment: Payment) -> None:
+        """Book a new funding payment."""
+        if self._pnl is not None:
+            self._pnl.pay(payment, self._valuation.usd)
             self._pnl_at = 0.0
 
     def pnl_usd(self) -> Decimal | None:

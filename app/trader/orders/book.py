@@ -10,14 +10,13 @@ from trader.model.transitions import OrderState
 from trader.model.values import Fill, Instrument
 
 REMEMBERED = 2_000  # final orders kept in memory, for late messages; older ones are in the journal
-RECENT_FILLS = 1_000
+RECENT = 1_000  # fills and payments
 
 
 @dataclass(frozen=True, slots=True)
-class BookedFill:
-    """A fill, when we learnt of it (monotonic), and what it does to the balances."""
+class Booked:
+    """A fill or payment: when we learnt of it (monotonic), and what it does to the balances."""
 
-    fill: Fill
     booked_ns: int
     changes: dict[str, Decimal]
 
@@ -31,7 +30,7 @@ class OrderBook:
         self._by_venue_id: dict[str, str] = {}
         self.positions: dict[str, Decimal] = {}
         self.changes: dict[str, Decimal] = {}
-        self.recent: deque[BookedFill] = deque(maxlen=RECENT_FILLS)
+        self.recent: deque[Booked] = deque(maxlen=RECENT)
 
     def add(self, order: Order) -> None:
         """Take an order in."""
@@ -89,10 +88,22 @@ class OrderBook:
         """
         if not order.book(fill):
             return None
+        return self.book_trade(fill, instrument, now_ns)
+
+    def book_trade(self, fill: Fill, instrument: Instrument, now_ns: int) -> dict[str, Decimal]:
+        """Add a trade to the sums; the caller knows that it is new.
+
+        Returns:
+            The change of each asset's balance.
+        """
         changes = asset_changes(fill, instrument)
-        for asset, amount in changes.items():
-            self.changes[asset] = self.changes.get(asset, ZERO) + amount
         signed = fill.side.sign * fill.quantity
         self.positions[fill.symbol] = self.positions.get(fill.symbol, ZERO) + signed
-        self.recent.append(BookedFill(fill, now_ns, changes))
+        self.book_changes(changes, now_ns)
         return changes
+
+    def book_changes(self, changes: dict[str, Decimal], now_ns: int) -> None:
+        """Add to the sums what changed the balances."""
+        for asset, amount in changes.items():
+            self.changes[asset] = self.changes.get(asset, ZERO) + amount
+        self.recent.append(Booked(now_ns, changes))

@@ -8,7 +8,7 @@ from trader.journal import Journal, JournalError, Snapshot, records
 from trader.model.intents import Place
 from trader.model.orders import Order
 from trader.model.transitions import OrderState, Signal, Verdict
-from trader.model.values import Fill, Instrument, OrderReport
+from trader.model.values import Fill, Instrument, OrderReport, Payment
 from trader.orders.admission import Admission
 from trader.orders.book import OrderBook
 from trader.orders.gate import Gate
@@ -221,6 +221,20 @@ class OrderManager:
         self._early.pop(fill.venue_order_id, None)
         self._book(order, fill)
         self._changed(order, Verdict.MOVED, changed=before is not order.state)
+
+    def paid(self, payment: Payment) -> None:
+        """Take one funding payment; the caller knows that it is new."""
+        changes = {payment.asset: payment.amount}
+        self.book.book_changes(changes, time.monotonic_ns())
+        self._journal.later(records.funding(payment, changes))
+        self._admission.paid(payment)
+
+    def by_hand(self, fill: Fill) -> None:
+        """Take one trade that a person made and has accepted; it is in the journal. The strategy is not told
+        of it, but sees the position.
+        """
+        self.book.book_trade(fill, self.instruments[fill.symbol], time.monotonic_ns())
+        self._admission.filled(fill)
 
     def signal(self, order: Order, signal: Signal, reason: str = "") -> None:
         """What a resolution has proved without a report."""

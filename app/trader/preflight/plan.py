@@ -7,9 +7,9 @@ from pathlib import Path
 
 from trader.preflight import host, venue
 from trader.preflight.bounds import PreflightSettings
-from trader.preflight.checks import Check, Finding, blocking, fail, ok
+from trader.preflight.checks import Check, Finding, blocking, fail, ok, warn
 from trader.preflight.venue import AskedVenue
-from trader.venue.venues import ids_fit
+from trader.venue.venues import Market, VenueRule, ids_fit, rule_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,7 @@ def plan(subject: Subject, asked: AskedVenue) -> list[Check]:
         blocking("epoch", lambda: host.journal_epoch(journal, subject.epoch)),
         blocking("latch", lambda: host.latch_state(subject.latch, journal)),
         blocking("client ids", lambda: _client_ids(subject)),
+        blocking("funding", lambda: funding(rule_of(subject.venue_id))),
         blocking("risk limits", lambda: host.limits(subject.limits_problems())),
         blocking("credentials", lambda: _credentials(subject.load_credentials)),
         Check("venue", lambda: venue.symbols(asked, subject.symbols), timeout_seconds=30),
@@ -70,6 +71,18 @@ def _client_ids(subject: Subject) -> Finding:
     if wrong is not None:
         return fail(wrong, "give the host a shorter name")
     return ok(f"fit at {subject.venue_id} until order {subject.longest_sequence}")
+
+
+def funding(rule: VenueRule) -> Finding:
+    """Whether a perpetual's funding payments are explained."""
+    if rule.market is Market.SPOT:
+        return ok("no perpetuals here")
+    if rule.funding:
+        return ok(f"payments are read from {rule.id}'s list")
+    return warn(
+        f"payments at {rule.id} cannot be read: each is a difference that halts",
+        "hold no position over a payment, or accept each with: trader accept-baseline",
+    )
 
 
 def _credentials(load: Callable[[], object]) -> Finding:

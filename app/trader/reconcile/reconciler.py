@@ -1,45 +1,35 @@
-"""One comparison of orders, fills and balances with the venue."""
+"""One comparison of orders, fills, funding and balances with the venue."""
 
 import asyncio
 import math
 import time
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from trader.journal import Journal, Snapshot, records
-from trader.model.identifiers import parse_client_id
-from trader.model.orders import Order
-from trader.model.transitions import Signal
-from trader.model.values import Fill, OrderReport
+from trader.model.values import Fill
 from trader.orders.manager import OrderManager
 from trader.orders.resolution import MARGIN_MS, Resolver
+from trader.reconcile.accept import (
+    AcceptanceError,
+    Picture,
+    Proposal,
+    check_acceptable,
+    check_worth,
+    propose,
+)
 from trader.reconcile.explain import Difference, drift_usd, holding_differences
+from trader.reconcile.funding import FundingReader
+from trader.reconcile.open_orders import OpenOrders, Policy
 from trader.risk import Valuation
 from trader.telemetry.events import Events
 from trader.telemetry.metrics import Metrics
-from trader.venue.interface import Found, Venue, VenueError, describe
+from trader.venue.interface import Venue, VenueError, now_ms
 
-_ENDED = (Signal.FILLED, Signal.CANCELED, Signal.EXPIRED, Signal.REFUSED)
 ATTEMPTS = 4  # what is on its way when we ask is there when we ask again
 PAUSE_SECONDS = 0.25
 PATIENCE_SECONDS = 5.0  # for the proofs of unknown orders, beyond the receive window
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What is done with open orders at the venue that no journal explains; they are reported in any case.
-
-    Args:
-        host: our name in client order ids.
-        epoch: the present one.
-        cancel_foreign: cancel orders that are not of this host.
-        cancel_old_epoch: cancel orders of this host that an earlier epoch has left.
-    """
-
-    host: str
-    epoch: int
-    cancel_foreign: bool = False
-    cancel_old_epoch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +74,14 @@ class Reconciler:
         self._manager = manager
         self._resolver = resolver
         self._valuation = valuation
-        self._policy = policy
+        self._open = OpenOrders(journal, gateway, manager, policy, events)
+        self._funding = FundingReader(journal, snapshot, gateway, manager, events)
         self._metrics = metrics
         self._events = events
         self._baseline: dict[str, Decimal] | None = snapshot.baseline
         self._cursors: dict[str, str] = dict(snapshot.cursors)
+        self._by_hand = set(snapshot.by_hand)
+        self._picture = Picture()
         self._running = asyncio.Lock()
         self.last_success_ns = 0  # UTC
 
@@ -101,16 +94,78 @@ class Reconciler:
         """
         async with self._running:
             started = time.monotonic()
-            differences: list[Difference] = []
-            for attempt in range(ATTEMPTS):
-                if attempt:
-                    await asyncio.sleep(PAUSE_SECONDS)
-                differences = await self._compare()
-                if not differences:
-                    break
+            differences = await self._patiently()
             report = Report(tuple(differences), time.monotonic() - started)
             self._publish(report)
             return report
+
+    async def proposal(self) -> Proposal:
+        """What accepting the venue's word would do; changes nothing.
+
+        Raises:
+            AcceptanceError: it cannot be accepted now.
+            VenueError, JournalError: as of `run`.
+        """
+        async with self._running:
+            return await self._propose()
+
+    async def accept(
+        self, by: str, reason: str, shown: dict[str, Any], limit_usd: Decimal | None
+    ) -> Proposal:
+        """Take the venue's word for the new beginning, by a person's act.
+
+        Args:
+            shown: what the person has seen and agreed to (`Proposal.shown`).
+            limit_usd: None = whatever it is worth.
+
+        Raises:
+            AcceptanceError: it cannot be accepted, or is not what the person has seen; nothing was changed.
+            VenueError, JournalError: as of `run`.
+        """
+        async with self._running:
+            proposal = await self._propose()
+            if proposal.shown() != shown:
+                raise AcceptanceError(
+                    "the venue's answer is no longer the one that was shown; nothing was changed, run the"
+                    " command again"
+                )
+            check_worth(proposal, limit_usd)
+            rows, worth = proposal.table(), proposal.usd
+            await self._journal.append(
+                records.accepted(by, reason, rows, worth, proposal.baseline, proposal.fills, proposal.cursors)
+            )
+            self._take_over(proposal)
+        self._events.emit("baseline_accepted", "warning", by=by, message=reason, rows=rows)
+        return proposal
+
+    async def _propose(self) -> Proposal:
+        book = self._manager.book
+        check_acceptable(await self._patiently(), book.live())
+        return propose(
+            self._picture,
+            self._baseline or {},
+            book.changes,
+            self._gateway.instruments,
+            self._valuation.value,
+        )
+
+    def _take_over(self, proposal: Proposal) -> None:
+        """What the journal holds now, without a suspension."""
+        self._baseline = {**(self._baseline or {}), **proposal.baseline}
+        self._cursors.update(proposal.cursors)
+        for fill, _ in proposal.fills:
+            self._by_hand.add((fill.symbol, fill.trade_id))
+            self._manager.by_hand(fill)
+
+    async def _patiently(self) -> list[Difference]:
+        differences: list[Difference] = []
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                await asyncio.sleep(PAUSE_SECONDS)
+            differences = await self._compare()
+            if not differences:
+                break
+        return differences
 
     def _publish(self, report: Report) -> None:
         self._metrics.observe("trader_reconcile_seconds", report.seconds)
@@ -123,16 +178,18 @@ class Reconciler:
 
     async def _compare(self) -> list[Difference]:
         unresolved = await self._proofs()
-        orders = await self._orders()
+        orders = await self._open.compare()
         if self._baseline is None:
             # The first start on an empty journal: what is there now is where we begin, unless somebody
             # trades here already.
             return orders or await self._take_baseline()
         asked_ns = time.monotonic_ns()
-        holdings = await self._holdings()
+        self._picture = Picture(holdings := await self._holdings())
         fills = await self._fills()
+        await self._funding.read()
         book = self._manager.book
         later = [b.changes for b in book.recent if b.booked_ns >= asked_ns]
+        self._picture.moving = bool(later)
         money = holding_differences(holdings, self._baseline, book.changes, later, self._valuation.value)
         return [*unresolved, *orders, *fills, *money]
 
@@ -153,59 +210,6 @@ class Reconciler:
             return [Difference("unresolved", f"{order.client_id}: {order.reason}") for order in unknown]
         return []
 
-    async def _orders(self) -> list[Difference]:
-        before = {order.client_id for order in self._manager.book.working()}
-        reports = {report.client_id: report for report in await self._gateway.open_orders()}
-        differences = [d for report in reports.values() if (d := await self._open_there(report))]
-        for client_id in sorted(before - reports.keys()):
-            order = self._manager.book.get(client_id)
-            # Working here before and after the question, and not in the answer: only a query of its own can
-            # tell.
-            if order is not None and order.working and (difference := await self._look_again(order)):
-                differences.append(difference)
-        return differences
-
-    async def _open_there(self, report: OrderReport) -> Difference | None:
-        """One open order of the venue: ours and live, ours and closed meanwhile, or unexplained."""
-        order = self._manager.book.get(report.client_id)
-        if order is None:
-            order = await self._journal.find(client_id=report.client_id)
-            if order is None:
-                return await self._not_ours(report)
-        if not order.final:
-            self._manager.report(report)
-            return None
-        answer = await self._gateway.lookup(order)
-        if answer.report is not None and answer.report.signal in _ENDED:
-            return None
-        return Difference("closed_here", f"{order.client_id}: {order.state} here, open at the venue")
-
-    async def _not_ours(self, report: OrderReport) -> Difference:
-        """An open order without an intent: whose it is, and its cancel where the policy says so."""
-        name, policy = f"{report.client_id} ({report.venue_order_id})", self._policy
-        parsed = parse_client_id(report.client_id)
-        if parsed is None or parsed.host != policy.host:
-            found = Difference("foreign_order", f"{name}: not an order of ours")
-            cancel = policy.cancel_foreign
-        elif parsed.epoch < policy.epoch:
-            text = f"{name}: of epoch {parsed.epoch}, no intent in the journal"
-            found, cancel = Difference("old_epoch_order", text), policy.cancel_old_epoch
-        else:
-            return Difference("no_intent", f"{name}: open at the venue, no intent in the journal")
-        if cancel:
-            self._events.emit("stranger_cancelled", "warning", kind=found.kind, message=found.text)
-            await self._gateway.cancel_stranger(report)
-        return found
-
-    async def _look_again(self, order: Order) -> Difference | None:
-        answer = await self._gateway.lookup(order)
-        if answer.report is not None:
-            self._manager.report(answer.report)
-            return None
-        if answer.found is Found.ABSENT:
-            return Difference("missing_there", f"{order.client_id}: {order.state} here, unknown at the venue")
-        raise VenueError(f"order {order.client_id}: {describe(answer.error)}")
-
     async def _fills(self) -> list[Difference]:
         differences: list[Difference] = []
         cursors: dict[str, str] = {}
@@ -218,7 +222,11 @@ class Reconciler:
                 await self._name_in_flight()
                 strangers = [fill for fill in strangers if not await self._take(fill)]
             differences += [_foreign(fill) for fill in strangers]
-            if fills and not strangers:
+            if strangers:
+                # The cursor stays before them: a difference must be found as often as it is looked for.
+                self._picture.strangers += strangers
+                self._picture.passed[symbol] = fills[-1].trade_id
+            elif fills:
                 cursors[symbol] = fills[-1].trade_id
         if cursors:
             # After the fills themselves: the journal is written in order, so a cursor never runs ahead of
@@ -232,7 +240,7 @@ class Reconciler:
             return self._manager.fill(fill)
         order = await self._journal.find(venue_order_id=fill.venue_order_id)
         if order is None:
-            return False
+            return (fill.symbol, fill.trade_id) in self._by_hand
         # While the journal was asked, the stream may have named the order here: the journal's copy does not
         # know what is booked on it since.
         self._manager.fill_of(self._manager.book.get(order.client_id) or order, fill)
@@ -247,11 +255,16 @@ class Reconciler:
                     self._manager.report(answer.report)
 
     async def _take_baseline(self) -> list[Difference]:
+        asked_ms = now_ms()
+        earlier = await self._funding.earlier(asked_ms)
         holdings = await self._holdings()
         cursors = {}
         for symbol in self._gateway.instruments:
             last = await self._gateway.trades(symbol, None)
             cursors[symbol] = last[-1].trade_id if last else "-1"
+        if await self._funding.earlier(asked_ms) != earlier:
+            raise VenueError("funding was paid while the beginning was taken; it is taken again")
+        cursors |= self._funding.begin(earlier, asked_ms)
         await self._journal.append(records.baseline(holdings, cursors))
         self._baseline, self._cursors = holdings, cursors
         return []

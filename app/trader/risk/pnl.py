@@ -5,13 +5,15 @@ One formula for everything: the change of equity that our own trading made,
     sum over holdings of (amount now * value now) - (amount at midnight * value at midnight)
 
 where a holding is an asset or a derivative. A fill moves two of them: what was bought, and what was paid;
-the fee moves a third. For a spot market these are the balances. A linear derivative is booked the same way:
-plus the quantity, minus quantity * price in the settle asset. That cash is not on the account, but added to
-position * mark it gives exactly realised + unrealised profit: whatever the average entry E is, closing at
-a price realises (price - E) per unit and the rest is worth (mark - E), and E cancels out of the sum. So no
-average has to be kept, and nothing is rounded.
+the fee moves a third. A funding payment moves one. For a spot market these are the balances. A linear
+derivative is booked the same way: plus the quantity, minus quantity * price in the settle asset. That cash is
+not on the account, but added to position * mark it gives exactly realised + unrealised profit: whatever the
+average entry E is, closing at a price realises (price - E) per unit and the rest is worth (mark - E), and E
+cancels out of the sum. So no average has to be kept, and nothing is rounded.
 
-Deposits, withdrawals, transfers and funding payments are no fills, and so no profit here.
+Deposits, withdrawals and transfers are neither, and so no profit here, also when a person has accepted them
+into the baseline. A trade that somebody made by hand and a person has accepted is a fill like every other: it
+closed (or opened) what is held from then on.
 """
 
 from collections.abc import Mapping
@@ -21,7 +23,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from trader.model.orders import ZERO
-from trader.model.values import Fill, Instrument
+from trader.model.values import Fill, Instrument, Payment
 from trader.risk.valuation import Usd, holding, is_linear
 
 DAY_MS: Final = 86_400_000
@@ -63,8 +65,8 @@ class Opening:
 
 @dataclass(slots=True)
 class DailyPnl:
-    """The state of one day. To rebuild it after a restart: `from_body` of the last record, then `fill` with
-    every fill that the journal holds after that record, in its order.
+    """The state of one day. To rebuild it after a restart: `from_body` of the last record, then `fill` and
+    `pay` with every fill and payment that the journal holds after that record, in its order.
 
     The values of midnight are those of the first call after it: a service that was down over midnight counts
     the day from its start.
@@ -72,7 +74,7 @@ class DailyPnl:
     Args:
         day: UTC.
         opening: by holding.
-        flows: what the fills since midnight moved, by holding.
+        flows: what fills and payments since midnight moved, by holding.
     """
 
     day: date
@@ -107,9 +109,15 @@ class DailyPnl:
         Raises:
             ValueError: not a linear instrument.
         """
-        flows = flows_of(fill, instrument)
-        self.roll(fill.at_ms, usd)
-        if utc_day(fill.at_ms) == self.day:
+        self._flow(flows_of(fill, instrument), fill.at_ms, usd)
+
+    def pay(self, payment: Payment, usd: Usd) -> None:
+        """Book a new funding payment, by the same rule."""
+        self._flow({payment.asset: payment.amount}, payment.at_ms, usd)
+
+    def _flow(self, flows: dict[str, Decimal], at_ms: int, usd: Usd) -> None:
+        self.roll(at_ms, usd)
+        if utc_day(at_ms) == self.day:
             for key, amount in flows.items():
                 self.flows[key] = self.flows.get(key, ZERO) + amount
             return

@@ -106,6 +106,32 @@ class OrdersAnswer(TypedDict):
     orders: list[OrderAnswer]
 
 
+class AcceptRowAnswer(TypedDict):
+    """What journal and venue hold different amounts of; `usd` is without its sign, None = not known."""
+
+    asset: str
+    ours: str
+    venue: str
+    usd: str | None
+
+
+class AcceptAnswer(TypedDict):
+    """Call `accept_baseline(by, reason, shown, above_limit)`: without `shown`, only what would be accepted.
+
+    Refused unless trading is halted by differences, all of which are of money. `shown` goes back as it came.
+    `differs`: what journal and venue do not agree on after it; None = they agree, or nothing was done yet.
+    """
+
+    host: str
+    rows: list[AcceptRowAnswer]
+    shown: dict[str, Any]
+    usd: str | None
+    limit_usd: str
+    above_limit: bool
+    accepted: bool
+    differs: str | None
+
+
 class RearmAnswer(TypedDict):
     """Call `rearm(by, reason)`: refused unless the account has no open order at the venue."""
 

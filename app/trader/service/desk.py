@@ -7,6 +7,7 @@ from typing import Any
 
 from trader.journal import JournalError
 from trader.kill_switch import LatchError, ProvenFlat
+from trader.reconcile import AcceptanceError
 from trader.service.clock_guard import ClockGuard
 from trader.service.control import Handler, RefusedError
 from trader.service.reloader import Reloader
@@ -43,6 +44,7 @@ class Desk:
             "status": self.status,
             "orders": self.orders,
             "reconcile": self.reconcile,
+            "accept_baseline": self.accept_baseline,
             "rearm": self.rearm,
             "reload": self.reload,
         }
@@ -107,6 +109,53 @@ class Desk:
             "drift_usd": None if drift is None else str(drift),
             "differences": [{"kind": d.kind, "text": d.text} for d in report.differences],
         }
+
+    async def accept_baseline(
+        self,
+        by: str,
+        reason: str,
+        shown: dict[str, Any] | None = None,
+        above_limit: bool = False,
+    ) -> dict[str, Any]:
+        """Take the venue's word for the new beginning, after a trade or transfer by hand.
+
+        Args:
+            shown: of an earlier answer: what the person has seen. Without it nothing is changed, and the
+                answer says what would be.
+        """
+        if not by.strip() or not reason.strip():
+            raise RefusedError("by and reason: both need a text, they are kept for the next person")
+        reconciler, limit = self._stack.reconciler, self._stack.settings.reconcile.max_accepted_usd
+        if "reconcile" not in self._stack.gate.reasons:
+            raise RefusedError("trading is not halted by differences; there is nothing to accept")
+        differs = None
+        try:
+            if shown is None:
+                proposal = await reconciler.proposal()
+            else:
+                proposal = await reconciler.accept(by, reason, shown, None if above_limit else limit)
+                differs = await self._differs()
+        except (AcceptanceError, VenueError, JournalError) as error:
+            raise RefusedError(str(error)) from error
+        worth = proposal.usd
+        return {
+            "host": self._stack.settings.host,
+            "rows": proposal.table(),
+            "shown": proposal.shown(),
+            "usd": None if worth is None else f"{worth:.2f}",
+            "limit_usd": str(limit),
+            "above_limit": worth is None or worth > limit,
+            "accepted": shown is not None,
+            "differs": differs,
+        }
+
+    async def _differs(self) -> str | None:
+        """What is not explained now: it opens the gate, or says why not. No failure undoes what was done."""
+        try:
+            report = await self._link.reconcile_now()
+        except (VenueError, JournalError) as error:
+            return f"not compared yet: {error}"
+        return None if report.clean else f"still not explained: {report.differences[0].text}"
 
     async def rearm(self, by: str, reason: str) -> dict[str, Any]:
         """Arm the kill switch again, if the venue says that nothing is open."""

@@ -1,5 +1,6 @@
 """The settings file: one YAML file, every key checked, mistakes told by key in one line."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -140,6 +141,12 @@ class ReconcileSettings(_Strict):
         default="report",
         description="What is done with open orders of this host's earlier epochs that the journal does not"
         " know.",
+    )
+    max_accepted_usd: Decimal = Field(
+        default=Decimal(1_000),
+        ge=0,
+        description="What differences may be worth, in USD and without their signs, that"
+        " `trader accept-baseline` takes without --above-limit.",
     )
 
 

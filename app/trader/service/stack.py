@@ -55,7 +55,8 @@ class Stack:
     def begin_day(self) -> None:
         """Take up the day's P&L where the journal left it; the instruments must be known."""
         if self.admission.day is None:
-            self.admission.begin_day(self.snapshot.day, self.snapshot.fills_after_day)
+            snapshot = self.snapshot
+            self.admission.begin_day(snapshot.day, snapshot.fills_after_day, snapshot.payments_after_day)
 
     def heard(self, quote: Quote) -> None:
         """A new quote: what it means for values and on paper, before anybody decides by it."""

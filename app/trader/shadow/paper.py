@@ -6,7 +6,8 @@ side's best price reaches it.
 
 It is optimistic: no latency, no queue (a real order waits behind those that came first, and the touch may
 come and go without filling it), no size (the touch takes any quantity), no effect of our orders on the
-market, no refusal but for lack of balance. Results are an upper bound of what the real venue would give.
+market, no funding of perpetuals, no refusal but for lack of balance. Results are an upper bound of what the
+real venue would give.
 
 Nothing private ever reaches the inner venue: it is asked for its markets and its clock.
 
@@ -22,7 +23,7 @@ from decimal import Decimal
 
 from trader.model.orders import ZERO, Order
 from trader.model.transitions import WORKING, OrderState, Signal
-from trader.model.values import Fill, Instrument, OrderKind, OrderReport, Quote, Side
+from trader.model.values import Fill, Instrument, OrderKind, OrderReport, Payment, Quote, Side
 from trader.shadow.account import STEP, Account, needs
 from trader.shadow.settings import PaperSettings
 from trader.venue.interface import Found, Lookup, Placement, Venue, VenueError
@@ -172,6 +173,10 @@ class PaperVenue:
     async def positions(self) -> dict[str, Decimal]:
         """Signed quantity of derivatives by symbol, without the flat ones."""
         return dict(self._account.positions)
+
+    async def payments(self, since_ms: int) -> list[Payment]:
+        """None: on paper no funding is paid."""
+        return []
 
     # -- within
 

@@ -13,6 +13,7 @@ class Endpoint(StrEnum):
     TRADES = "trades"
     BALANCES = "balances"
     POSITIONS = "positions"
+    FUNDING = "funding"
     TIME = "time"
     EXCHANGE_INFO = "exchange_info"
     LISTEN_KEY = "listen_key"
@@ -100,6 +101,7 @@ TARIFFS: dict[str, Tariff] = {
             Endpoint.TRADES: Cost(5),
             Endpoint.BALANCES: Cost(5),
             Endpoint.POSITIONS: Cost(5),
+            Endpoint.FUNDING: Cost(30),
             Endpoint.TIME: Cost(1),
             Endpoint.EXCHANGE_INFO: Cost(1),
             Endpoint.LISTEN_KEY: Cost(1),

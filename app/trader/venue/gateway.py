@@ -9,10 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 from trader.model.orders import Order
-from trader.model.values import Fill, Instrument, OrderReport
+from trader.model.values import Fill, Instrument, OrderReport, Payment
 from trader.telemetry.events import Events
 from trader.telemetry.metrics import Metrics
-from trader.venue import account, by_client_id, parse
+from trader.venue import account, by_client_id, funding, parse
 from trader.venue.budget import Priority
 from trader.venue.edge import Edge
 from trader.venue.endpoints import Endpoint
@@ -262,6 +262,20 @@ class Gateway:
                 "positions", account.positions(self._exchange, self._rule)
             )
         return held
+
+    async def payments(self, since_ms: int) -> list[Payment]:
+        """Funding payments of the account from a time on (UTC ms, inclusive), oldest first.
+
+        Raises:
+            VenueError: a query failed.
+        """
+        if not self._rule.funding:
+            return []
+        with asking(Endpoint.FUNDING):
+            listed: list[Payment] = await self._query(
+                "funding", funding.payments(self._exchange, self._rule.id, since_ms)
+            )
+        return listed
 
     async def permissions(self) -> KeyPermissions:
         """What our key may do.

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from trader.model.orders import Order
-from trader.model.values import Fill, Instrument, OrderReport
+from trader.model.values import Fill, Instrument, OrderReport, Payment
 from trader.venue.outcomes import Outcome
 
 _QUERY = re.compile(r"\?[^\s\"']+")
@@ -127,6 +127,16 @@ class Venue(Protocol):
 
         Raises:
             VenueError: the query failed.
+        """
+
+    async def payments(self, since_ms: int) -> list[Payment]:
+        """Funding payments of the account from a time on (UTC ms, inclusive), oldest first.
+
+        Empty where there are none to come: on a spot venue, on paper, and at a venue whose row says that they
+        cannot be read (preflight names it).
+
+        Raises:
+            VenueError: a query failed.
         """
 
     async def time_ms(self) -> int:

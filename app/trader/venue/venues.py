@@ -79,6 +79,8 @@ class VenueRule:
             tell, and Fill.realized stays 0.
         fills_in_answer: whether an answer's trades are whole, with the ids that queries and streams give.
         by_symbol: whether lists of open orders are asked for symbol by symbol, or all at once.
+        funding: whether its list of funding payments is read (see `funding`); at a venue of perpetuals
+            without it every payment is a difference that halts. Spot has none.
         streams: of ccxt: watchOrders, watchMyTrades, watchBidsAsks.
         passphrase: whether the key has one.
         movable: whether `venue.hostname` can point it at another host.
@@ -102,6 +104,7 @@ class VenueRule:
     reduce_only: str | None = None
     realized: tuple[str, ...] = ()
     fills_in_answer: bool = False
+    funding: bool = False
     by_symbol: bool = True
     streams: frozenset[str] = frozenset({"watchOrders", "watchMyTrades", "watchBidsAsks"})
     passphrase: bool = False
@@ -156,6 +159,7 @@ _ROWS = (
         unique="open orders of the account",
         reduce_only="reduceOnly",
         realized=("realizedPnl", "rp"),  # by query, in the stream
+        funding=True,
         movable=True,
         proof=Proof.EMULATOR,
     ),
@@ -195,6 +199,8 @@ _ROWS = (
         unique="all orders of the account",
         reduce_only="reduceOnly",
         # Fees are ccxt's estimate from its own table of rates: the venue's list of fills names none.
+        # Of the account's log the rows "funding rate change" alone, which is what ccxt reads.
+        funding=True,
         by_symbol=False,
     ),
     VenueRule(

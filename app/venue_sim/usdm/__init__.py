@@ -1,7 +1,6 @@
 """USDM perpetual futures: the venue's second market, served by the same front, faults and record.
 
-One-way mode, cross margin in USDT, no funding, no liquidation: an account whose margin is used up can only
-reduce.
+One-way mode, cross margin in USDT, no liquidation: an account whose margin is used up can only reduce.
 Conditional orders live on the venue's separate algo API. How it is made:
 
     market                     wiring
@@ -9,6 +8,7 @@ Conditional orders live on the venue's separate algo API. How it is made:
     orders conditional account market_data    what the operations do
     exchange  position  margin  checks        the market's heart: orders, positions, what may be placed
     algo                       conditional orders and their triggers
+    funding                    payments between the holders of both sides
     countdown                  the dead man's timer (countdownCancelAll)
     listen_keys  streams       user data streams by listenKey, market streams
     dialect  events  errors    the venue's words

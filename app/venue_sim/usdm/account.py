@@ -11,8 +11,6 @@ from venue_sim.usdm import dialect, errors
 from venue_sim.usdm.orders import truth
 from venue_sim.usdm.venue import UsdmRun, UsdmVenue
 
-INCOME_TYPES = ("COMMISSION", "REALIZED_PNL")
-
 
 def status(version: int) -> UsdmRun:
     """The account with its wallet and positions."""
@@ -73,20 +71,21 @@ def set_position_mode(_venue: UsdmVenue, _account: Account, parameters: Paramete
     raise errors.method_not_allowed() if truth(parameters, "dualSidePosition") else errors.side_unchanged()
 
 
-def income(_venue: UsdmVenue, account: Account, parameters: Parameters, _now_ms: int) -> Any:
-    """What fills brought and cost, oldest first."""
+def income(venue: UsdmVenue, account: Account, parameters: Parameters, now_ms: int) -> Any:
+    """What fills and funding brought and cost, oldest first. An id is unique among those of its type."""
     symbol = parameters.optional("symbol", SYMBOL)
     kind = parameters.get("incomeType")
     start_ms, end_ms = parameters.integer("startTime"), parameters.integer("endTime")
     limit = parameters.limit(100, 1000)
+    entries = [row for fill in account.fills for row in dialect.income(fill)]
+    entries += [dialect.funding_fee(payment) for payment in venue.exchange.fundings.of(account, now_ms)]
     rows = [
         row
-        for fill in account.fills
-        if symbol in (None, fill.order.rules.symbol)
-        and (start_ms is None or fill.time_ms >= start_ms)
-        and (end_ms is None or fill.time_ms <= end_ms)
-        for row in dialect.income(fill)
-        if kind in (None, row["incomeType"])
+        for row in sorted(entries, key=lambda row: row["time"])
+        if symbol in (None, row["symbol"])
+        and (start_ms is None or row["time"] >= start_ms)
+        and (end_ms is None or row["time"] <= end_ms)
+        and kind in (None, row["incomeType"])
     ]
     return rows[-limit:] if start_ms is None else rows[:limit]
 

@@ -1,7 +1,8 @@
-"""What the admin port shows of the futures market."""
+"""What the admin port shows of the futures market, and lets happen there."""
 
 from __future__ import annotations
 
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from venue_sim.model import MARGIN_ASSET, Account, money
@@ -9,10 +10,21 @@ from venue_sim.usdm import dialect
 from venue_sim.usdm.market import UsdmMarket
 
 ONLY_USDM = ("positions", "algo-orders")
+LATEST_SECONDS = 10 * 365 * 86_400  # in other words, never
+
+
+def _rate(text: Any) -> Decimal:
+    try:
+        rate = Decimal(text) if isinstance(text, str) else None
+    except InvalidOperation:
+        rate = None
+    if rate is None or not rate.is_finite() or abs(rate) > 1:
+        raise ValueError('rate: write a share from "-1" to "1", in quotes')
+    return rate
 
 
 class UsdmAdmin:
-    """Reads accounts, and ends listen keys."""
+    """Reads accounts, ends listen keys, lets funding be paid."""
 
     def __init__(self, market: UsdmMarket) -> None:
         self._market = market
@@ -36,6 +48,33 @@ class UsdmAdmin:
             return False
         self._market.listen_keys.expire(account, now_ms)
         return True
+
+    def pay_funding(self, wanted: Any, now_ms: int) -> Any:
+        """Let every account with a position in a contract pay or get funding now.
+
+        Args:
+            wanted: symbol, rate (text), and if wanted listed_after_seconds (a number).
+
+        Raises:
+            ValueError: the body is wrong; one line that names the key.
+        """
+        known = {"symbol", "rate", "listed_after_seconds"}
+        if not isinstance(wanted, dict) or not {"symbol", "rate"} <= wanted.keys() <= known:
+            raise ValueError(
+                'the body must be {"symbol": "BTCUSDT", "rate": "0.0001"}, and may have listed_after_seconds'
+            )
+        symbol, late = wanted["symbol"], wanted.get("listed_after_seconds", 0)
+        if not isinstance(symbol, str) or symbol not in self._market.exchange.markets:
+            raise ValueError(f"symbol: {symbol!r} is no contract here")
+        if isinstance(late, bool) or not isinstance(late, (int, float)) or not 0 <= late <= LATEST_SECONDS:
+            raise ValueError(f"listed_after_seconds: must be a number of 0 to {LATEST_SECONDS}")
+        payments = self._market.exchange.pay_funding(
+            symbol, _rate(wanted["rate"]), now_ms, now_ms + int(late * 1_000)
+        )
+        return {
+            payment.account.name: {"paid": money(payment.paid), "tranId": payment.transaction_id}
+            for payment in payments
+        }
 
     def _orders(self, account: Account) -> Any:
         return [dialect.order_status(order) for order in account.orders.values()]

@@ -10,9 +10,9 @@ from venue_sim.model import BUY, MARGIN_ASSET, NEW, UNIT, ZERO, Account, Fill, O
 from venue_sim.usdm.algo import CONTRACT_PRICE, AlgoOrder
 from venue_sim.usdm.checks import MULTIPLIER_DOWN, MULTIPLIER_UP, decimals
 from venue_sim.usdm.exchange import CLOSE_POSITION, FuturesExchange, reduces_only
+from venue_sim.usdm.funding import FundingPayment
 from venue_sim.usdm.margin import MAINTENANCE_RATE, Exposure, Margin
 
-NO_FUNDING_MS = 0
 PERPETUAL_UNTIL_MS = 4_133_404_800_000
 HIGHEST_LEVERAGE = 125
 NOTIONAL_CAP = 1_000_000_000
@@ -112,6 +112,20 @@ def income(fill: Fill) -> list[Json]:
     ]
 
 
+def funding_fee(payment: FundingPayment) -> Json:
+    """A funding payment's entry in the income history."""
+    return {
+        "symbol": payment.symbol,
+        "incomeType": "FUNDING_FEE",
+        "income": money(payment.paid),
+        "asset": MARGIN_ASSET,
+        "info": "FUNDING_FEE",
+        "time": payment.time_ms,
+        "tranId": payment.transaction_id,
+        "tradeId": "",
+    }
+
+
 def algo_order(algo: AlgoOrder, became: Order | None) -> Json:
     """A conditional order; `became` is the order that it is now."""
     return {
@@ -202,16 +216,16 @@ def symbol_info(rules: Rules) -> Json:
 
 
 def premium_index(exchange: FuturesExchange, market: Market, now_ms: int) -> Json:
-    """Mark price; there is no funding."""
+    """Mark price, and the funding that comes by itself."""
     mark = money(exchange.mark(market))
     return {
         "symbol": market.rules.symbol,
         "markPrice": mark,
         "indexPrice": money(market.last_price),
         "estimatedSettlePrice": mark,
-        "lastFundingRate": money(ZERO),
+        "lastFundingRate": money(exchange.fundings.rate),
         "interestRate": money(ZERO),
-        "nextFundingTime": NO_FUNDING_MS,
+        "nextFundingTime": exchange.fundings.next_ms(now_ms),
         "time": now_ms,
     }
 

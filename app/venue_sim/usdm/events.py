@@ -10,6 +10,7 @@ from venue_sim.model import BUY, MARGIN_ASSET, ZERO, Account, Order, money
 from venue_sim.usdm.algo import CONTRACT_PRICE, AlgoOrder
 from venue_sim.usdm.dialect import average_price
 from venue_sim.usdm.exchange import CLOSE_POSITION, reduces_only
+from venue_sim.usdm.funding import FundingPayment
 from venue_sim.usdm.position import Position
 
 
@@ -85,6 +86,18 @@ def account_update(held: Account, position: Position, mark: Decimal, now_ms: int
                 }
             ],
         },
+    }
+
+
+def funding_update(payment: FundingPayment) -> Json:
+    """A funding payment's change of the wallet; in cross margin it names no position."""
+    wallet = money(payment.account.balance(MARGIN_ASSET).free)
+    balance = {"a": MARGIN_ASSET, "wb": wallet, "cw": wallet, "bc": money(payment.paid)}
+    return {
+        "e": "ACCOUNT_UPDATE",
+        "E": payment.time_ms,
+        "T": payment.time_ms,
+        "a": {"m": "FUNDING_FEE", "B": [balance], "P": []},
     }
 
 

@@ -25,6 +25,7 @@ from venue_sim.model import (
 )
 from venue_sim.usdm import checks, errors
 from venue_sim.usdm.algo import AlgoDesk, AlgoOrder
+from venue_sim.usdm.funding import FundingPayment, Fundings
 from venue_sim.usdm.margin import Exposure, Margin
 from venue_sim.usdm.position import Position
 
@@ -41,14 +42,20 @@ class AccountSink(Protocol):
     def algo(self, algo: AlgoOrder, now_ms: int) -> None:
         """A conditional order changed."""
 
+    def funding(self, payment: FundingPayment) -> None:
+        """An account paid or got funding."""
+
 
 @dataclass(slots=True, frozen=True)
 class Terms:
-    """What accounts trade on: shares that a fill costs, and the leverage that they begin with."""
+    """What accounts trade on: shares that a fill costs, the leverage that they begin with, and the rate of
+    funding that comes by itself.
+    """
 
     maker_fee: Decimal = ZERO
     taker_fee: Decimal = ZERO
     leverage: int = 20
+    funding_rate: Decimal = ZERO
 
 
 class FuturesExchange(Exchange):
@@ -69,6 +76,7 @@ class FuturesExchange(Exchange):
         self.leverages: dict[tuple[str, str], int] = {}
         self.account_sinks: list[AccountSink] = []
         self.desk = AlgoDesk(self)
+        self.fundings = Fundings(terms.funding_rate, self._charge)
         self._leverage = terms.leverage
 
     def position(self, account: Account, symbol: str) -> Position:
@@ -163,6 +171,39 @@ class FuturesExchange(Exchange):
         """Cancel an open order; that too can move the mark price."""
         super().cancel(order, now_ms, cancel_id)
         self.desk.watch(self.markets[order.rules.symbol], now_ms)
+
+    def pay_funding(
+        self, symbol: str, rate: Decimal, now_ms: int, listed_ms: int | None = None
+    ) -> list[FundingPayment]:
+        """Let every account with a position pay or get.
+
+        Args:
+            rate: share of the position's value that its holder pays; below zero: that he gets.
+            listed_ms: from when on it stands in the income history; None: at once.
+
+        Raises:
+            VenueError: no such contract.
+        """
+        mark = self.mark(self.market(symbol))
+        listed_ms = now_ms if listed_ms is None else listed_ms
+        payments = [
+            self.fundings.pay(
+                account, symbol, self.position(account, symbol).amount, mark, rate, now_ms, listed_ms
+            )
+            for account in self.accounts.values()
+            if not account.is_house
+        ]
+        return [payment for payment in payments if payment is not None]
+
+    def _charge(self, payment: FundingPayment) -> None:
+        account = payment.account
+        account.balance(MARGIN_ASSET).free += payment.paid
+        account.updated_ms = payment.time_ms
+        self.house.balance(MARGIN_ASSET).free -= payment.paid  # the counterpart of all others, as always
+        for account_sink in self.account_sinks:
+            account_sink.funding(payment)
+        for sink in self.sinks:
+            sink.balances(account, (MARGIN_ASSET,), payment.time_ms)
 
     def _held(self, account: Account, market: Market) -> Exposure:
         return Exposure(self.position(account, market.rules.symbol).amount * self.mark(market))

@@ -48,7 +48,7 @@ class UsdmMarket:
     def __init__(
         self, config: Config, usdm: Usdm, accounts: list[Account], record: Record, clock: Clock
     ) -> None:
-        terms = Terms(usdm.fees.maker, usdm.fees.taker, usdm.leverage)
+        terms = Terms(usdm.fees.maker, usdm.fees.taker, usdm.leverage, usdm.funding_rate)
         rules = [symbol.rules() for symbol in usdm.symbols]
         self._clock = clock
         futures_accounts = [_futures_account(account) for account in accounts]
@@ -106,12 +106,15 @@ class UsdmMarket:
         return await self._rest.handle(request)
 
     async def run(self) -> None:
-        """Fire countdowns and end listen keys when their time is over, for ever."""
+        """Fire countdowns, end listen keys and let funding be paid when it is time, for ever."""
         while True:
             await asyncio.sleep(CHECK_SECONDS)
             now_ms = self._clock.now_ms()
             self.countdowns.fire(now_ms)
             self.listen_keys.expire_due(self.exchange.accounts, now_ms)
+            if self.exchange.fundings.due(now_ms):
+                for symbol in self.exchange.markets:
+                    self.exchange.pay_funding(symbol, self.exchange.fundings.rate, now_ms)
 
 
 def _futures_account(spot: Account) -> Account:

@@ -6,6 +6,8 @@ positions   account, symbol and the position after a fill: amount, entry_price, 
 algo        account, symbol and the conditional order as it is after the event (status: NEW, TRIGGERING,
             TRIGGERED, FINISHED, CANCELED, REJECTED); the order that it became has tags.algoId
 countdown   account, symbol, action (armed | disarmed | fired), due_ms; the orders that it cancels have cause
+funding     account, symbol, transaction_id, rate, mark, amount (of the position), paid (what the wallet got),
+            time_ms, listed_ms (from when on it stands in the income history)
 leverage    account, symbol, leverage
 listen_key  account, action (valid | closed | expired), number (the key itself is a secret), expires_ms
 """
@@ -15,6 +17,7 @@ from __future__ import annotations
 from venue_sim.model import USDM, Account, money
 from venue_sim.record import Record
 from venue_sim.usdm.algo import AlgoOrder
+from venue_sim.usdm.funding import FundingPayment
 from venue_sim.usdm.position import Position
 
 
@@ -67,6 +70,25 @@ class UsdmRecord:
                 "created_ms": algo.created_ms,
                 "triggered_ms": algo.triggered_ms,
                 "time_ms": now_ms,
+            },
+        )
+
+    def funding(self, payment: FundingPayment) -> None:
+        """An account paid or got funding."""
+        self._record.append(
+            "funding",
+            {
+                "request_id": self._record.request_id,
+                "market": USDM,
+                "account": payment.account.name,
+                "symbol": payment.symbol,
+                "transaction_id": payment.transaction_id,
+                "rate": str(payment.rate),
+                "mark": money(payment.mark),
+                "amount": money(payment.amount),
+                "paid": money(payment.paid),
+                "time_ms": payment.time_ms,
+                "listed_ms": payment.listed_ms,
             },
         )
 

@@ -15,6 +15,7 @@ from venue_sim.recovery import Recovery
 from venue_sim.usdm.algo import AlgoOrder
 from venue_sim.usdm.countdown import Countdowns
 from venue_sim.usdm.exchange import FuturesExchange
+from venue_sim.usdm.funding import FundingPayment
 from venue_sim.usdm.listen_keys import ListenKeys
 
 
@@ -45,6 +46,8 @@ class UsdmRecovery(Recovery):
                 self._position(account, entry)
             elif kind == "algo":
                 self._algo(account, entry)
+            elif kind == "funding":
+                self._funding(account, entry)
             elif kind == "leverage":
                 self._futures.leverages[account.name, entry["symbol"]] = entry["leverage"]
             elif kind == "countdown":
@@ -84,6 +87,21 @@ class UsdmRecovery(Recovery):
                 status=entry["status"],
                 order_id=entry["order_id"],
                 reason=entry["reason"],
+            )
+        )
+
+    def _funding(self, account: Account, entry: dict[str, Any]) -> None:
+        self._futures.fundings.remember(
+            FundingPayment(
+                transaction_id=entry["transaction_id"],
+                account=account,
+                symbol=entry["symbol"],
+                rate=Decimal(entry["rate"]),
+                mark=Decimal(entry["mark"]),
+                amount=Decimal(entry["amount"]),
+                paid=Decimal(entry["paid"]),
+                time_ms=entry["time_ms"],
+                listed_ms=entry["listed_ms"],
             )
         )
 

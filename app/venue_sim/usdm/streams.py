@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import orjson
 
 from venue_sim.clock import Clock
@@ -14,8 +12,8 @@ from venue_sim.market_streams import SLOW_TICKS, MarketStreams, Subscriber
 from venue_sim.model import Account, Trade, money
 from venue_sim.usdm import events
 from venue_sim.usdm.algo import AlgoOrder
-from venue_sim.usdm.dialect import NO_FUNDING_MS
 from venue_sim.usdm.exchange import FuturesExchange
+from venue_sim.usdm.funding import FundingPayment
 from venue_sim.usdm.listen_keys import ListenKeys
 from venue_sim.usdm.position import Position
 from venue_sim.user_streams import Straight, Way
@@ -120,6 +118,10 @@ class FuturesStreams(MarketStreams):
         order = algo.account.orders.get(algo.order_id) if algo.order_id is not None else None
         self._send_user(algo.account, events.algo_update(algo, order, now_ms))
 
+    def funding(self, payment: FundingPayment) -> None:
+        """An account paid or got funding."""
+        self._send_user(payment.account, events.funding_update(payment))
+
     def _key_ended(self, account: str, key: str, expired_ms: int | None) -> None:
         """A key that expires is told as its stream's last event; the connections stay open either way."""
         for subscriber in self._subscribers.get(key, ()):
@@ -174,6 +176,6 @@ class FuturesStreams(MarketStreams):
             "ap": mark,
             "i": money(market.last_price),
             "P": mark,
-            "r": money(Decimal(0)),
-            "T": NO_FUNDING_MS,
+            "r": money(self._futures.fundings.rate),
+            "T": self._futures.fundings.next_ms(now_ms),
         }
