@@ -12,8 +12,8 @@ from trader.telemetry.events import Events
 from trader.venue.slim_ccxt import errors
 
 BLIND_AFTER_SECONDS = 0.25
-"""How long the first list may take before what needs no list is cancelled. Not at once, because an order that
-is gone before it was listed is in no count."""
+"""How long lists may be missing before what needs no list is cancelled. Not at once, because an order that is
+gone before it was listed is in no count."""
 LOOK_SECONDS = 1.0  # between two looks while nothing is open
 FIRST_REST_SECONDS, LONGEST_REST_SECONDS = 0.05, 1.0
 ALONE_FROM = 3  # from its third list on an order is cancelled by its own id too
@@ -50,6 +50,7 @@ class Canceller:
         self._symbols = symbols
         self._lists_with: dict[Open, int] = {}
         self._rests = 0
+        self._began = 0.0
         self._listed = False
         self._blind: asyncio.Future[None] | None = None
         self.zeros = Zeros(window_seconds)
@@ -64,6 +65,7 @@ class Canceller:
         Raises:
             KeyRefusedError: the venue does not take the key.
         """
+        self._began = _now()
         while not self.zeros.proven:
             asked = _now()
             found, whole = await self._sweep()
@@ -88,7 +90,9 @@ class Canceller:
         else:
             left = (self.left or set()) | found
             self.left = left or self.left
-            missed = self._way.all_of(sorted(left - found, key=str)) + self._way.blind(self._symbols)
+            missed = self._way.all_of(sorted(left - found, key=str))
+            if _now() - self._began >= BLIND_AFTER_SECONDS:
+                missed += self._way.blind(self._symbols)
             await asyncio.gather(*(self._send_cancel(cancel) for cancel in missed))
         return found, whole
 

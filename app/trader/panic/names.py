@@ -1,7 +1,7 @@
 """Names of the venue when DNS fails: the last good addresses that the service keeps.
 
-They are only read, and only then: the file is the service's, and its disk may hang. TLS proves who answers, so
-an old address does no harm.
+They are only read, and only then: the file is the service's, and its disk may hang. TLS proves who answers,
+so an old address does no harm.
 """
 
 import asyncio
