@@ -4,9 +4,11 @@ import time
 from typing import Any, Literal, get_args
 
 from ops.canary import lock, proof
-from ops.canary.record import Record, read_json, utc_text, write_json
+from ops.canary.record import Record
 from ops.canary.report import write_report
 from ops.errors import OperatorError
+from ops.files import read_json, write_json
+from ops.times import utc_text
 
 Outcome = Literal["completed", "rolled_back", "rollback_failed", "aborted"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
