@@ -21,11 +21,11 @@ def bound_text(comparison: Comparison, bound: float, unit: str) -> str:
 
 
 def value_text(value: float | None, unit: str) -> str:
-    """A value as a person reads it: ratios in percent, seconds below one in milliseconds."""
+    """A value as a person reads it: ratios in percent, seconds to the hundredth, or in milliseconds."""
     if value is None:
         return "no data"
     if unit == "ratio":
         return f"{value * 100:.3g} %"
-    if unit == "s" and abs(value) < 1:
-        return f"{value * 1000:.3g} ms"
+    if unit == "s":
+        return f"{value * 1000:.3g} ms" if abs(value) < 1 else f"{round(value, 2):.6g} s"
     return f"{value:.6g} {unit}".rstrip()

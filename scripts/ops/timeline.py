@@ -53,6 +53,7 @@ def draw(
     *,
     label_width: float = _LABEL,
     tick_text: Callable[[float], str] = offset_text,
+    narrowest: float = 1.5,
 ) -> dict[str, Any]:
     """Coordinates of everything in the picture.
 
@@ -64,6 +65,7 @@ def draw(
         states: what each state means, in the order of the legend.
         label_width: room for the names, in units of the picture (`WIDTH` of them across).
         tick_text: label of a tick, from its distance to the left edge (seconds).
+        narrowest: width of a span that is too short to be seen.
     """
     length = max(end - start, _STEPS[0])
     scale = (WIDTH - label_width - _RIGHT) / length
@@ -101,9 +103,9 @@ def draw(
                 "middle": _TOP + _ROW * (index + 0.5),
                 "blocks": [
                     {
-                        "x": min(x(span.start), WIDTH - _RIGHT - 1.5),
+                        "x": min(x(span.start), WIDTH - _RIGHT - narrowest),
                         "y": _TOP + _ROW * index + 4,
-                        "width": max(1.5, round(x(span.end) - x(span.start), 1)),
+                        "width": max(narrowest, round(x(span.end) - x(span.start), 1)),
                         "height": _ROW - 8,
                         "state": span.state,
                         "title": span.note

@@ -1,7 +1,6 @@
 import json
 import os
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -17,34 +16,9 @@ from ops.files import write_json
 from ops.timeline import Span, draw
 from ops.times import parse_time
 from tests.canary_helpers import OLD_RELEASE, OLD_SHA256, plan_of, proof, prove, rollout
+from tests.page import Page
 
 NIGHT = 1_767_225_600.0  # 2026-01-01T00:00:00Z, as in the proofs of the helpers
-
-
-class Page(HTMLParser):
-    """Collects text, tags and addresses; complains about tags that are not closed."""
-
-    VOID = ("meta", "rect", "line", "br")
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.text = ""
-        self.addresses: list[str] = []
-        self.feed(html)
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in self.VOID:
-            assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += " ".join(data.split()) + " "
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from ops.files import write_json
 from ops.release import store
 from ops.text import plural, table
 from ops.times import utc_text
+from ops.who import current_user
 
 _F = TypeVar("_F", bound=Callable[..., None])
 _FAILED = 1  # judged and not good enough; 2 is for mistakes (OperatorError)
@@ -268,7 +269,7 @@ def unlock(inventory: str, rollout_dir: Path | None, name: str | None) -> None:
         return
     if (folder / owner.rollout / "plan.json").exists():
         record = open_record(folder / owner.rollout)
-        record.append("unlocked", by=lock.current_user(), abandoned_by=str(owner))
+        record.append("unlocked", by=current_user(), abandoned_by=str(owner))
         left = [host for _, host in record.touched()]
         click.echo(f"hosts that it had touched: {', '.join(left) or 'none'}")
     click.echo(f"{inventory} is unlocked; the lock was of {owner.rollout}, held by {owner}")
