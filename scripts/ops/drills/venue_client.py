@@ -37,27 +37,32 @@ class Venue(http.client.HTTPSConnection):
         if parts.scheme != "https" or not parts.hostname:
             raise OperatorError(f"--url: {url!r} must be the venue's API, such as https://venue.lab:8443")
         self._name = parts.hostname
-        self._context = ssl.create_default_context(cafile=authority)
+        self._trust = ssl.create_default_context(cafile=authority)
         super().__init__(address or parts.hostname, parts.port or 443, timeout=TIMEOUT_SECONDS)
 
     def connect(self) -> None:
         """Connect, and check the certificate against the venue's name, whatever the address."""
         plain = socket.create_connection((self.host, self.port), self.timeout)
-        self.sock = self._context.wrap_socket(plain, server_hostname=self._name)
+        self.sock = self._trust.wrap_socket(plain, server_hostname=self._name)
 
     def ask(self, path: str) -> Any:
         """A public question."""
         return self._answer("GET", path, {})
 
-    def order(self, key: Mapping[str, str], **fields: object) -> None:
-        """Place one order.
+    def signed(self, method: str, path: str, key: Mapping[str, str], **fields: object) -> Any:
+        """A request of an account.
 
+        Args:
+            method: of HTTP.
+            path: such as /api/v3/order.
+            key: api_key and api_secret.
+            fields: parameters.
         Raises:
             OperatorError: the venue refused it.
         """
         query = urlencode({**fields, "timestamp": int(time.time() * 1000)})
         signature = hmac.digest(key["api_secret"].encode(), query.encode(), "sha256").hex()
-        self._answer("POST", f"/api/v3/order?{query}&signature={signature}", {"X-MBX-APIKEY": key["api_key"]})
+        return self._answer(method, f"{path}?{query}&signature={signature}", {"X-MBX-APIKEY": key["api_key"]})
 
     def _answer(self, method: str, path: str, headers: Mapping[str, str]) -> Any:
         try:
@@ -91,7 +96,9 @@ def place(venue: Venue, key: Mapping[str, str], orders: int, symbols: int, prefi
     for number in range(orders):
         info = listed[number % symbols]
         price, quantity = resting(info, prices[info["symbol"]])
-        venue.order(
+        venue.signed(
+            "POST",
+            "/api/v3/order",
             key,
             symbol=info["symbol"],
             side="BUY",
