@@ -36,16 +36,18 @@ class Admin:
             )
 
     def record(self, account: str) -> tuple[list[dict[str, Any]], int]:
-        """The account's entries, and until when they tell, by the venue's clock (unix ns, whole seconds)."""
+        """The account's entries, and until when they tell, by the venue's clock (unix ns)."""
         entries: list[dict[str, Any]] = []
-        after = 0
+        after = last_ns = 0
         while True:
             body, moment_ns = self._get(f"/record?after={after}&limit={PAGE_LINES}")
             lines = body.splitlines()
             entries += of_account(lines, account, after, self.url)
             after += len(lines)
+            last_ns = json.loads(lines[-1])["wall_ns"] if lines else last_ns
             if len(lines) < PAGE_LINES:
-                return entries, moment_ns
+                # The answer's date is in whole seconds, so the last entry may be later.
+                return entries, max(moment_ns, last_ns)
 
     def open_orders(self, account: str) -> list[tuple[str, str]]:
         """Client id and symbol of every order that the venue lists as open: spot, futures, conditional."""

@@ -3,16 +3,18 @@
 import json
 import os
 import time
+from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from ops import paths
+from ops.drills import venue_client
 from ops.drills.admin import Admin, read_file
 from ops.drills.kill_switch import Run, judge
 from ops.drills.venue_client import Venue
-from ops.drills.venue_client import place as place_orders
 from ops.drills.venue_record import part
 from ops.errors import OperatorError
 from ops.evidence.catalogue import catalogue
@@ -144,15 +146,30 @@ def wait(
     click.echo(f"{account}: {plural(len(found), 'open order')} on {plural(there, 'symbol')}")
 
 
+_F = TypeVar("_F", bound=Callable[..., None])
+
+
+def _venue_options(function: _F) -> _F:
+    """How a person reaches the venue: where, and with which key."""
+    options: tuple[Callable[[_F], _F], ...] = (
+        click.option("--url", required=True, help="The venue's API, such as https://api.venue.lab:8443."),
+        click.option("--address", default="", help="Where to connect, in place of DNS."),
+        click.option(
+            "--authority", type=click.Path(path_type=Path, exists=True), help="PEM of its authority."
+        ),
+        click.option("--accounts", required=True, type=click.Path(path_type=Path), help="JSON of accounts."),
+        _account_option,
+        click.option(
+            "--key", "key_name", default="", help="A further key of the account [default: its first]."
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
 @cli.command()
-@click.option("--url", required=True, help="The venue's API, such as https://venue.lab:8443.")
-@click.option("--address", default="", help="Where to connect, in place of DNS.")
-@click.option("--authority", type=click.Path(path_type=Path, exists=True), help="PEM file of its authority.")
-@click.option("--accounts", required=True, type=click.Path(path_type=Path), help="JSON file of accounts.")
-@_account_option
-@click.option(
-    "--key", "key_name", default="", help="Name of a further key of the account [default: its first]."
-)
+@_venue_options
 @click.option("--orders", default=1, show_default=True, type=click.IntRange(1, 1000))
 @click.option("--symbols", default=1, show_default=True, type=click.IntRange(1, 100))
 @click.option("--prefix", default="by-hand", show_default=True, help="Of the client order ids.")
@@ -168,10 +185,32 @@ def place(
     prefix: str,
 ) -> None:
     """Place resting orders as a person at the venue would, beside the service."""
-    key = _key(accounts, account, key_name)
     stamped = f"{prefix}-{time.time_ns() // 10**6}"
-    place_orders(Venue(url, address, authority), key, orders, symbols, stamped)
+    venue = Venue(url, address, authority)
+    venue_client.place(venue, _key(accounts, account, key_name), orders, symbols, stamped)
     click.echo(f"{account}: {plural(orders, 'order')} on {plural(symbols, 'symbol')} as {stamped}-*")
+
+
+@cli.command()
+@_venue_options
+@click.option("--symbol", required=True, help="Of the venue, such as BTCUSDT.")
+@click.option("--side", required=True, type=click.Choice(["BUY", "SELL"]))
+@click.option("--usd", required=True, type=click.FloatRange(1, 10_000), help="For how much.")
+def trade(
+    url: str,
+    address: str,
+    authority: Path | None,
+    accounts: Path,
+    account: str,
+    key_name: str,
+    symbol: str,
+    side: str,
+    usd: float,
+) -> None:
+    """Trade at the market as a person at the venue would: a position that no journal explains."""
+    venue = Venue(url, address, authority)
+    venue_client.trade(venue, _key(accounts, account, key_name), symbol, side, Decimal(str(usd)))
+    click.echo(f"{account}: {side} {symbol} for {usd:g} USD")
 
 
 def main() -> None:

@@ -110,6 +110,22 @@ def place(venue: Venue, key: Mapping[str, str], orders: int, symbols: int, prefi
         )
 
 
+def trade(venue: Venue, key: Mapping[str, str], symbol: str, side: str, usd: Decimal) -> None:
+    """Trade at the market, so that the account's position is no longer what the service believes.
+
+    Args:
+        venue: where.
+        key: api_key and api_secret.
+        symbol: of the venue.
+        side: BUY or SELL.
+        usd: amount of the quote currency.
+    Raises:
+        OperatorError: the venue refused it.
+    """
+    amount = {"type": "MARKET", "quoteOrderQty": f"{usd:f}"}
+    venue.signed("POST", "/api/v3/order", key, symbol=symbol, side=side, **amount)
+
+
 def resting(info: Mapping[str, Any], price: Decimal) -> tuple[Decimal, Decimal]:
     """Price and quantity of the smallest order that rests below the market and passes the symbol's filters.
 

@@ -25,6 +25,7 @@ from ops.evidence.cli import cli as evidence_cli
 ROOT = Path(__file__).resolve().parents[3]
 ACCOUNT = "trader-01"
 KEY = {"api_key": "key-of-trader-01", "api_secret": "secret-of-trader-01"}
+OTHER = {"api_key": "key-of-trader-02", "api_secret": "secret-of-trader-02"}
 NAME = "venue.test"
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 
@@ -73,8 +74,11 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
         ],
     }
     (folder / "venue.yml").write_text(json.dumps(settings))
-    account = {"name": ACCOUNT, **KEY, "balances": {"USDT": "100000"}}
-    (folder / "accounts.json").write_text(json.dumps([account]))
+    accounts = [
+        {"name": ACCOUNT, **KEY, "balances": {"USDT": "100000"}},
+        {"name": "trader-02", **OTHER, "balances": {"BTC": "1"}},
+    ]
+    (folder / "accounts.json").write_text(json.dumps(accounts))
     with subprocess.Popen(
         [
             sys.executable,
@@ -173,6 +177,21 @@ def test_a_drill_from_the_orders_to_the_evidence(emulator: Emulator, evidence_fo
     added = CliRunner().invoke(evidence_cli, ["add"], input=json.dumps(record))
     assert added.exit_code == 0, added.output
     assert CliRunner().invoke(evidence_cli, ["verify"]).exit_code == 0
+
+
+def test_a_trade_by_hand_changes_the_position(emulator: Emulator) -> None:
+    venue = emulator.venue()
+    seller = {"price": "61000", "quantity": "0.01", "type": "LIMIT", "timeInForce": "GTC"}
+    venue.signed("POST", "/api/v3/order", OTHER, symbol="BTCUSDT", side="SELL", **seller)
+    words = ("--authority", emulator.folder / "cert.pem", "--accounts", emulator.folder / "accounts.json")
+    done = run(
+        *("trade", "--url", emulator.url, "--address", "127.0.0.1", *words, "--account", ACCOUNT),
+        *("--symbol", "BTCUSDT", "--side", "BUY", "--usd", "150"),
+    )
+    assert done.output == "trader-01: BUY BTCUSDT for 150 USD\n"
+    held = {one["asset"]: one["free"] for one in venue.signed("GET", "/api/v3/account", KEY)["balances"]}
+    assert Decimal(held["BTC"]) == Decimal("0.00245")
+    venue.signed("DELETE", "/api/v3/openOrders", OTHER, symbol="BTCUSDT")
 
 
 def test_one_symbol_that_is_forgotten_turns_it_red(emulator: Emulator) -> None:
