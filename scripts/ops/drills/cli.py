@@ -46,6 +46,7 @@ def cli() -> None:
 @click.option("--latch-before-json", help="The same before what must not lower the latch.")
 @click.option("--rearm-ns", type=int, help="When the host was re-armed.")
 @click.option("--rearm-refused/--rearm-taken", default=None, help="What became of a re-arm that must not be.")
+@click.option("--problem", default="", help="Why the act failed.")
 @click.option("--record", type=click.Path(path_type=Path), help="File of the venue's record.")
 @click.option("--admin", metavar="URL", help="Admin port of the emulator, in place of --record.")
 @click.option("--keep", type=click.Path(path_type=Path), help="File for what was judged, to be attached.")
@@ -64,6 +65,7 @@ def judge_command(
     latch_before_json: str | None,
     rearm_ns: int | None,
     rearm_refused: bool | None,
+    problem: str,
     record: Path | None,
     admin: str | None,
     keep: Path | None,
@@ -96,6 +98,7 @@ def judge_command(
         rearm_ns=rearm_ns,
         rearm_refused=rearm_refused,
         venue_open=venue_open,
+        problem=problem,
     )
     found = judge(entry, run, entries)
     attached = []

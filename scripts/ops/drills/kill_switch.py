@@ -8,6 +8,7 @@ from ops.drills.venue_record import Entry, Order, Seen, accepted_since, look
 from ops.evidence.catalogue import Entry as Drill
 from ops.evidence.catalogue import Figure
 from ops.evidence.record import figure_text
+from ops.text import one_line
 from ops.times import utc_text_ns
 
 # Figures that say whether the drill proved anything; a miss is no failure of the kill switch.
@@ -21,6 +22,11 @@ CONDITIONS = frozenset(
         "clock_difference_seconds",
         "latch_tripped_before",
     }
+)
+# Told beside the figures that a drill needs, where they were measured.
+_INFORMATION = (
+    *("detection_seconds", "symbols_at_trip", "foreign_orders_at_trip", "orders_on_the_wire"),
+    *("cancels_sent", "cancels_ignored", "refusals"),
 )
 # What a difference between the clocks of host and venue makes worthless.
 _TIMED = frozenset({"activation_seconds", "cancel_all_seconds", "detection_seconds", "orders_after_trip"})
@@ -45,6 +51,7 @@ class Run:
         rearm_ns: when the host was re-armed.
         rearm_refused: whether a re-arm that must be refused was.
         venue_open: open orders of the account as the venue lists them; None when it was not asked.
+        problem: why the act of the drill failed; empty when it did not.
     """
 
     account: str
@@ -59,6 +66,7 @@ class Run:
     rearm_ns: int | None = None
     rearm_refused: bool | None = None
     venue_open: int | None = None
+    problem: str = ""
 
 
 def judge(drill: Drill, run: Run, entries: Sequence[Entry]) -> dict[str, Any]:
@@ -84,22 +92,23 @@ def judge(drill: Drill, run: Run, entries: Sequence[Entry]) -> dict[str, Any]:
         elif not figure.measured(value)["held"]:
             text = _missed(figure, value, run, seen)
             (doubts if figure.name in CONDITIONS else failures).append(text)
-    failures += _beside(run, seen)
+    failures += _beside(drill, run, seen)
     verdict = "fail" if failures else "inconclusive" if doubts else "pass"
-    # Every drill proves its own figures; the others are told where they were measured.
-    extra = {
-        name: value for name, value in measured.items() if name not in drill.figures and value is not None
-    }
+    extra = {name: measured.get(name) for name in _INFORMATION if name not in drill.figures}
     return {
         "started_at": utc_text_ns(run.started_ns),
         "ended_at": utc_text_ns(max(run.started_ns, run.until_ns)),
         "steps": _steps(run, seen, verdict),
         "values": [
             *(figure.measured(measured.get(figure.name)) for figure in drill.figures.values()),
-            *({"name": name, "value": value, "unit": _unit(name)} for name, value in extra.items()),
+            *(
+                {"name": name, "value": value, "unit": _unit(name)}
+                for name, value in extra.items()
+                if value is not None
+            ),
         ],
         "verdict": verdict,
-        "reasons": [text[:1000] for text in failures + doubts],
+        "reasons": [one_line(text, 1000) for text in failures + doubts],
     }
 
 
@@ -156,12 +165,14 @@ def _doubts(drill: Drill, run: Run, seen: Seen | None) -> list[str]:
     return doubts
 
 
-def _beside(run: Run, seen: Seen | None) -> list[str]:
+def _beside(drill: Drill, run: Run, seen: Seen | None) -> list[str]:
     """Failures that are no figure."""
-    found = []
+    found = [f"the act failed: {run.problem}"] if run.problem else []
     if run.trip_ns is None:
         found.append("nothing tripped the kill switch")
-    if seen is not None and run.venue_open is not None and run.venue_open != len(seen.left):
+    # A host that trades again has another number at every look.
+    flat = "orders_left" in drill.figures
+    if flat and seen is not None and run.venue_open is not None and run.venue_open != len(seen.left):
         found.append(f"the venue lists {run.venue_open} open orders, its record {len(seen.left)}")
     return found
 

@@ -155,8 +155,9 @@ def test_re_arming_is_judged_by_what_is_placed_afterwards() -> None:
     }
     assert judged(script, "kill_switch.off", **changes)["verdict"] == "fail"  # armed, and nothing was placed
     script.place(f"{ACCOUNT}-1-20", 1500)
-    record = judged(script, "kill_switch.off", **changes | {"venue_open": 1})
+    record = judged(script, "kill_switch.off", **changes | {"venue_open": 3})  # it trades meanwhile
     assert record["verdict"] == "pass"
+    assert "orders_left" not in figures(record)
 
 
 def test_other_accounts_do_not_matter() -> None:

@@ -179,6 +179,12 @@ def test_a_venue_that_lists_other_orders_than_its_record_turns_it_red() -> None:
     assert figures(record)["orders_left"] == 1
 
 
+def test_an_act_that_failed_half_way_turns_it_red() -> None:
+    record = judged(good(), problem="Kill | Pull it: trader-01: NOT stopped\n  Traceback")
+    assert record["verdict"] == "fail"
+    assert record["reasons"] == ["the act failed: Kill | Pull it: trader-01: NOT stopped Traceback"]
+
+
 def test_an_order_that_came_back_to_life_turns_it_red() -> None:
     script = good()
     script.final(f"{ACCOUNT}-1-1", 900, "NEW")
