@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -21,8 +22,10 @@ from ops.drills.cli import cli
 from ops.drills.venue_client import Venue, resting
 from ops.errors import OperatorError
 from ops.evidence.cli import cli as evidence_cli
+from tests.ansible_modules import load
 
 ROOT = Path(__file__).resolve().parents[3]
+measure = load("venue_clock").measure
 ACCOUNT = "trader-01"
 KEY = {"api_key": "key-of-trader-01", "api_secret": "secret-of-trader-01"}
 OTHER = {"api_key": "key-of-trader-02", "api_secret": "secret-of-trader-02"}
@@ -55,7 +58,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
                 "ec_paramgen_curve:prime256v1",
                 "-nodes",
             ),
-            *("-days", "2", "-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}"),
+            *("-days", "2", "-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME},IP:127.0.0.1"),
             *("-keyout", folder / "key.pem", "-out", folder / "cert.pem"),
         ],
         check=True,
@@ -192,6 +195,21 @@ def test_a_trade_by_hand_changes_the_position(emulator: Emulator) -> None:
     held = {one["asset"]: one["free"] for one in venue.signed("GET", "/api/v3/account", KEY)["balances"]}
     assert Decimal(held["BTC"]) == Decimal("0.00245")
     venue.signed("DELETE", "/api/v3/openOrders", OTHER, symbol="BTCUSDT")
+
+
+def test_the_clock_of_the_venue_is_read_as_it_is(emulator: Emulator) -> None:
+    url, authority = (
+        emulator.url.replace(NAME, "127.0.0.1") + "/api/v3/time",
+        str(emulator.folder / "cert.pem"),
+    )
+    skew = {"kind": "clock_skew", "offset_ms": -60_000, "duration_seconds": 600}
+    request = urllib.request.Request(f"{emulator.admin}/faults", json.dumps(skew).encode())
+    with urllib.request.urlopen(request) as answer:
+        fault = json.load(answer)["id"]
+    assert 59 < measure(url, authority, 3) < 120
+    ended = urllib.request.Request(f"{emulator.admin}/faults/{fault}", method="DELETE")
+    urllib.request.urlopen(ended).close()
+    assert measure(url, authority, 3) < 59
 
 
 def test_one_symbol_that_is_forgotten_turns_it_red(emulator: Emulator) -> None:
