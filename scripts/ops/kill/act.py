@@ -94,7 +94,8 @@ class _Act:
             word = self._word(host) if host.done() else None
             if word is not None and word.zero:
                 return None
-            why = "does not answer" if word is None else f"failed ({word.problem})"
+            slow = "is not done" if self._let_in.is_set() else "does not answer"
+            why = slow if word is None else f"failed ({word.problem})"
             self._say(f"{self._target.name}: {why} after {self._seconds():.1f} s; straight to the venue")
         if not self._target.recovery:
             return Word(problem="no recovery key is kept for it (trader_recovery_credential)")

@@ -12,7 +12,7 @@ from ops import paths
 from ops.errors import OperatorError
 from ops.kill.act import Wish, kill
 from ops.kill.kit import Kit, load
-from ops.kill.outcome import Outcome
+from ops.kill.outcome import Outcome, rows
 from ops.text import plural, table
 
 _NOT_STOPPED = 1  # 2 is for mistakes (OperatorError)
@@ -104,39 +104,26 @@ def _refresh(inventory: str) -> None:
 
 
 def _show(kit: Kit, venue_only: bool, as_json: bool) -> None:
-    rows = [
+    lines = [
         (target.name, "-" if venue_only else " ".join(target.ssh[-1:]), "yes" if target.recovery else "NO")
         for target in kit.targets
     ]
     if as_json:
         names = ("host", "address", "recovery_key")
         click.echo(
-            json.dumps({"fleet": kit.fleet, "hosts": [dict(zip(names, row, strict=True)) for row in rows]})
+            json.dumps({"fleet": kit.fleet, "hosts": [dict(zip(names, row, strict=True)) for row in lines]})
         )
     else:
-        table(("host", "ssh to", "recovery key"), rows)
+        table(("host", "ssh to", "recovery key"), lines)
 
 
 def _report(outcomes: list[Outcome], as_json: bool) -> None:
+    fields = [outcome.fields() for outcome in outcomes]
     stopped = sum(outcome.stopped for outcome in outcomes)
     if as_json:
-        fields = [outcome.fields() for outcome in outcomes]
         click.echo(json.dumps({"stopped": stopped == len(outcomes), "hosts": fields}))
         return
-    table(
-        ("host", "latch", "cancelled", "left", "by", "seconds", "problem"),
-        [
-            (
-                outcome.host,
-                outcome.latch,
-                str(outcome.cancelled),
-                "?" if outcome.left is None else str(outcome.left),
-                outcome.took or "nobody",
-                f"{outcome.seconds:.2f}",
-                outcome.problem,
-            )
-            for outcome in outcomes
-        ],
-    )
+    headings, *lines = rows(fields)
+    table(headings, lines)
     rest = len(outcomes) - stopped
     click.echo(f"{plural(stopped, 'host')} stopped" + (f", {rest} NOT" if rest else ""))

@@ -1,6 +1,7 @@
 """What came of it, host by host: pure, from the words of the host and of the venue."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,7 +14,8 @@ class Word:
         zero: the venue said twice that no order of the account is open.
         tripped: the host's latch; None = this way does not know.
         left: open orders when it gave up; None = not known.
-        cancelled, gone: orders that it cancelled, and those that were gone before it came.
+        cancelled: how many orders it cancelled.
+        seconds: how long it worked, by its own clock.
         problem: one line; "" = none.
     """
 
@@ -21,7 +23,7 @@ class Word:
     tripped: bool | None = None
     left: int | None = None
     cancelled: int = 0
-    gone: int = 0
+    seconds: float = 0
     problem: str = ""
 
 
@@ -77,14 +79,14 @@ def read_answer(lines: list[str], status: int, complaint: str) -> Word:
         zero=zero,
         tripped=latch.get("state") == "tripped" if isinstance(latch, dict) else None,
         left=left if isinstance(left, int) else None,
-        cancelled=_count(result.get("cancelled")),
-        gone=_count(result.get("already_gone")),
+        cancelled=int(_number(result.get("cancelled"))),
+        seconds=_number(result.get("seconds")),
         problem=problem,
     )
 
 
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) else 0
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def conclude(host: str, by_host: Word | None, by_venue: Word | None, seconds: float) -> Outcome:
@@ -114,3 +116,23 @@ def conclude(host: str, by_host: Word | None, by_venue: Word | None, seconds: fl
         seconds=round(seconds, 3),
         problem="; ".join(problems),
     )
+
+
+HEADINGS = ("host", "latch", "cancelled", "left", "by", "seconds", "problem")
+
+
+def rows(outcomes: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """The table of outcomes (in the form of `Outcome.fields`), its headings first."""
+    found = [
+        (
+            str(outcome["host"]),
+            str(outcome["latch"]),
+            str(outcome["cancelled"]),
+            "?" if outcome["left"] is None else str(outcome["left"]),
+            str(outcome["took"] or "nobody"),
+            f"{outcome['seconds']:.2f}",
+            str(outcome["problem"]),
+        )
+        for outcome in outcomes
+    ]
+    return [HEADINGS, *found]
