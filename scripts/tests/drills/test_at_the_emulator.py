@@ -7,6 +7,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -197,19 +198,47 @@ def test_a_trade_by_hand_changes_the_position(emulator: Emulator) -> None:
     venue.signed("DELETE", "/api/v3/openOrders", OTHER, symbol="BTCUSDT")
 
 
+@contextmanager
+def fault(emulator: Emulator, **fields: Any) -> Iterator[None]:
+    """A fault at the venue for a while."""
+    wanted = json.dumps({"duration_seconds": 600} | fields).encode()
+    with urllib.request.urlopen(urllib.request.Request(f"{emulator.admin}/faults", wanted)) as answer:
+        number = json.load(answer)["id"]
+    try:
+        yield
+    finally:
+        ended = urllib.request.Request(f"{emulator.admin}/faults/{number}", method="DELETE")
+        urllib.request.urlopen(ended).close()
+
+
 def test_the_clock_of_the_venue_is_read_as_it_is(emulator: Emulator) -> None:
     url, authority = (
         emulator.url.replace(NAME, "127.0.0.1") + "/api/v3/time",
         str(emulator.folder / "cert.pem"),
     )
-    skew = {"kind": "clock_skew", "offset_ms": -60_000, "duration_seconds": 600}
-    request = urllib.request.Request(f"{emulator.admin}/faults", json.dumps(skew).encode())
-    with urllib.request.urlopen(request) as answer:
-        fault = json.load(answer)["id"]
-    assert 59 < measure(url, authority, 3) < 120
-    ended = urllib.request.Request(f"{emulator.admin}/faults/{fault}", method="DELETE")
-    urllib.request.urlopen(ended).close()
+    with fault(emulator, kind="clock_skew", offset_ms=-60_000):
+        assert 59 < measure(url, authority, 3) < 120
     assert measure(url, authority, 3) < 59
+
+
+@pytest.mark.parametrize("every", [True, False])
+def test_a_cancel_that_the_venue_says_it_did_turns_it_red(emulator: Emulator, every: bool) -> None:
+    started_ns = time.time_ns()
+    assert place(emulator, "--prefix", "ignored").exit_code == 0
+    trip_ns = time.time_ns()
+    client_id = Admin(emulator.admin).open_orders(ACCOUNT)[0][0]
+    with fault(emulator, kind="ignore_cancel", account=ACCOUNT):
+        if every:
+            cancel(emulator, SYMBOLS[:1])
+        else:
+            one = {"symbol": SYMBOLS[0], "origClientOrderId": client_id}
+            answer = emulator.venue().signed("DELETE", "/api/v3/order", KEY, **one)
+            assert answer["status"] == "CANCELED"
+    record = judge(emulator, started_ns, trip_ns, "--admin", emulator.admin)
+    cancel(emulator, SYMBOLS[:1])
+    assert record["verdict"] == "fail"
+    assert record["reasons"][0].startswith(f"orders_left: 1 orders, must be <= 0 ({client_id} on BTCUSDT)")
+    assert ("cancels answered as done that cancelled nothing: 1" in record["reasons"][0]) != every
 
 
 def test_one_symbol_that_is_forgotten_turns_it_red(emulator: Emulator) -> None:
