@@ -46,6 +46,7 @@ def cli() -> None:
 @click.option("--latch-before-json", help="The same before what must not lower the latch.")
 @click.option("--rearm-ns", type=int, help="When the host was re-armed.")
 @click.option("--rearm-refused/--rearm-taken", default=None, help="What became of a re-arm that must not be.")
+@click.option("--expect", "triggers", multiple=True, help="What must have tripped it, such as pnl.")
 @click.option("--problem", default="", help="Why the act failed.")
 @click.option("--record", type=click.Path(path_type=Path), help="File of the venue's record.")
 @click.option("--admin", metavar="URL", help="Admin port of the emulator, in place of --record.")
@@ -65,6 +66,7 @@ def judge_command(
     latch_before_json: str | None,
     rearm_ns: int | None,
     rearm_refused: bool | None,
+    triggers: tuple[str, ...],
     problem: str,
     record: Path | None,
     admin: str | None,
@@ -98,6 +100,7 @@ def judge_command(
         rearm_ns=rearm_ns,
         rearm_refused=rearm_refused,
         venue_open=venue_open,
+        triggers=triggers,
         problem=problem,
     )
     found = judge(entry, run, entries)

@@ -51,6 +51,7 @@ class Run:
         rearm_ns: when the host was re-armed.
         rearm_refused: whether a re-arm that must be refused was.
         venue_open: open orders of the account as the venue lists them; None when it was not asked.
+        triggers: what must have tripped it, any of these words; empty: whatever did.
         problem: why the act of the drill failed; empty when it did not.
     """
 
@@ -66,6 +67,7 @@ class Run:
     rearm_ns: int | None = None
     rearm_refused: bool | None = None
     venue_open: int | None = None
+    triggers: tuple[str, ...] = ()
     problem: str = ""
 
 
@@ -82,6 +84,7 @@ def judge(drill: Drill, run: Run, entries: Sequence[Entry]) -> dict[str, Any]:
     doubts = _doubts(drill, run, seen)
     worthless = _TIMED if doubts else frozenset()
     measured |= dict.fromkeys(worthless)
+    doubts += _other_trigger(run)
     failures: list[str] = []
     for figure in drill.figures.values():
         value = measured.get(figure.name)
@@ -163,6 +166,14 @@ def _doubts(drill: Drill, run: Run, seen: Seen | None) -> list[str]:
     if off is not None and abs(off) > bound:
         doubts.append(f"requests arrived {off:.3g} s after they were signed: clocks differ")
     return doubts
+
+
+def _other_trigger(run: Run) -> list[str]:
+    """Another trigger that was quicker says nothing of the one that is drilled."""
+    found = (run.latch or {}).get("trigger", "")
+    if not run.triggers or not _tripped(run.latch) or found in run.triggers:
+        return []
+    return [f"it was tripped by {found!r:.60}, not by {' or '.join(run.triggers)}"]
 
 
 def _beside(drill: Drill, run: Run, seen: Seen | None) -> list[str]:

@@ -86,7 +86,7 @@ def list_command(
 @click.option("--json", "as_json", is_flag=True, help="Print the record as it was written.")
 def show(record_id: str, inventory: str | None, as_json: bool) -> None:
     """Show one record; the beginning of its id is enough when it is the only one."""
-    chain, examined = _examine(inventory)
+    chain, examined = _examine(inventory, whole=True)
     found = [one for one in examined.records if one["id"].startswith(record_id)]
     found = [one for one in found if one["id"] == record_id] or found
     if len(found) != 1:
@@ -105,7 +105,7 @@ def show(record_id: str, inventory: str | None, as_json: bool) -> None:
 @_inventory_option
 def verify(inventory: str | None) -> None:
     """Find out whether any record was changed, removed, moved or cut off; names the first bad one."""
-    chain, examined = _examine(inventory)
+    chain, examined = _examine(inventory, whole=True)
     _stop_when_broken(examined)
     for one in examined.records:
         problem = records.attachment_fault(one, chain.folder)
@@ -121,7 +121,7 @@ def verify(inventory: str | None) -> None:
 @click.option("-o", "output", type=click.Path(path_type=Path), help="File of the page.")
 def report(inventory: str | None, output: Path | None) -> None:
     """Write one HTML page for people who were not there; its path is the last line."""
-    chain, examined = _examine(inventory)
+    chain, examined = _examine(inventory, whole=True)
     path = output or chain.folder / f"{chain.inventory}.html"
     write_text(path, page(chain.inventory, examined, catalogue(), time.time()))
     click.echo(str(path))
@@ -148,7 +148,7 @@ def main() -> None:
         raise SystemExit(OperatorError.exit_code) from None
 
 
-def _examine(inventory: str | None) -> tuple[Chain, Examined]:
+def _examine(inventory: str | None, whole: bool = False) -> tuple[Chain, Examined]:
     if inventory is None:
         there = sorted({path.stem for kind in ("*.jsonl", "*.head") for path in paths.EVIDENCE.glob(kind)})
         if not there:
@@ -157,7 +157,7 @@ def _examine(inventory: str | None) -> tuple[Chain, Examined]:
             raise OperatorError(f"there is evidence of {', '.join(there)}; choose one with --inventory")
         inventory = there[0]
     chain = Chain(paths.EVIDENCE, inventory)
-    return chain, chain.examine()
+    return chain, chain.examine(whole)
 
 
 def _stop_when_broken(examined: Examined) -> None:

@@ -27,6 +27,7 @@ GENESIS = "0" * 64
 _FUTURE_SECONDS = 60.0
 _LARGEST = 1e15  # as in the schema
 _CHAIN_KEYS = ("prev", "sha256")
+_TEXTS = ("id", "kind", "name", "started_at", "ended_at", "by", "inventory", "verdict", *_CHAIN_KEYS)
 
 
 def canonical(record: Mapping[str, Any]) -> bytes:
@@ -122,9 +123,33 @@ def malformed(record: object) -> str | None:
     return None if error is None else explain(error)
 
 
+def unreadable(record: object) -> str | None:
+    """What keeps a record from being listed and counted; much less than the schema asks, and much quicker."""
+    if not isinstance(record, dict):
+        return "it is no object"
+    keys = _schema()["required"]
+    missing = [key for key in keys if key not in record]
+    if missing:
+        return f"{missing[0]}: missing"
+    wrong = [key for key in _TEXTS if not isinstance(record[key], str)]
+    if wrong:
+        return f"{wrong[0]}: must be text"
+    if parse_time(record["ended_at"]) is None:
+        return "ended_at: must be a time"
+    hosts = record["hosts"]
+    named = isinstance(hosts, list) and hosts and all(isinstance(host, str) for host in hosts)
+    return None if named else "hosts: must be names"
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(SCHEMA.read_text())
+    return loaded
+
+
 @cache
 def _validator() -> Draft202012Validator:
-    return Draft202012Validator(json.loads(SCHEMA.read_text()))
+    return Draft202012Validator(_schema())
 
 
 def _refuse_constant(word: str) -> None:

@@ -179,6 +179,14 @@ def test_a_venue_that_lists_other_orders_than_its_record_turns_it_red() -> None:
     assert figures(record)["orders_left"] == 1
 
 
+def test_another_trigger_that_was_quicker_turns_it_inconclusive() -> None:
+    assert judged(good(), triggers=("pnl", "manual"))["verdict"] == "pass"
+    record = judged(good(), triggers=("pnl", "heartbeat"))
+    assert record["verdict"] == "inconclusive"
+    assert record["reasons"] == ["it was tripped by 'manual', not by pnl or heartbeat"]
+    assert figures(record)["activation_seconds"] == 0.04
+
+
 def test_an_act_that_failed_half_way_turns_it_red() -> None:
     record = judged(good(), problem="Kill | Pull it: trader-01: NOT stopped\n  Traceback")
     assert record["verdict"] == "fail"

@@ -122,10 +122,33 @@ def test_another_fleet_s_file_is_found() -> None:
     assert found.fault == "record 1 (run-0) is of lab-test, not of lab-other"
 
 
-def test_a_malformed_record_with_a_good_hash_is_found() -> None:
-    record = seal(json.loads(LINES[0]) | {"hosts": []}, GENESIS)
+@pytest.mark.parametrize(
+    ("changes", "quickly"),
+    [
+        ({"hosts": []}, True),
+        ({"hosts": "x"}, True),
+        ({"by": 3}, True),
+        ({"ended_at": "soon"}, True),
+        ({"values": 3}, False),
+        ({"steps": [{}]}, False),
+    ],
+)
+def test_a_malformed_record_with_a_good_hash_is_found(changes: dict[str, Any], quickly: bool) -> None:
+    """Forged together with its head; what lists and counts need is always looked at."""
+    record = seal(json.loads(LINES[0]) | changes, GENESIS)
     content = canonical(record) + b"\n"
-    assert fault(content).startswith("record 1 (run-0) is malformed: hosts")
+    head = json.dumps(vars(Head(1, record["sha256"], ""))).encode()
+    text = f"record 1 (run-0) is malformed: {next(iter(changes))}"
+    assert examine(content, head, FLEET, whole=True).fault.startswith(text)
+    assert bool(examine(content, head, FLEET).fault) == quickly
+
+
+def test_a_record_that_lacks_a_key_is_found() -> None:
+    record = json.loads(LINES[0])
+    del record["verdict"]
+    assert (
+        fault(canonical(seal(record, GENESIS)) + b"\n") == "record 1 (run-0) is malformed: verdict: missing"
+    )
 
 
 @pytest.mark.parametrize(
