@@ -28,6 +28,7 @@ def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     monkeypatch.setattr(paths, "RELEASES", tmp_path / "var/releases")
     monkeypatch.setattr(paths, "ROLLOUTS", tmp_path / "var/rollouts")
+    monkeypatch.setattr(paths, "EVIDENCE", tmp_path / "var/evidence")
     (tmp_path / "app/trader/telemetry").mkdir(parents=True)
     (tmp_path / "app/trader/telemetry/metrics.yml").write_text(METRICS)
     return make_release("trader")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ops import paths
 from ops.canary import timeline
 from ops.canary.finish import finish
 from ops.canary.record import Record
@@ -19,6 +20,11 @@ from tests.canary_helpers import OLD_RELEASE, OLD_SHA256, plan_of, proof, prove,
 from tests.page import Page
 
 NIGHT = 1_767_225_600.0  # 2026-01-01T00:00:00Z, as in the proofs of the helpers
+
+
+@pytest.fixture(autouse=True)
+def _evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "EVIDENCE", tmp_path / "evidence")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What every test of the control node's tools needs."""
+"""What these tests need."""
 
 from pathlib import Path
 
