@@ -11,6 +11,7 @@ from trader.commands.config_docs import config_docs
 from trader.commands.journal import journal
 from trader.commands.output import CONFIG, FILE, UserError
 from trader.commands.preflight import preflight
+from trader.panic.cli import panic
 from trader.shadow.cli import shadow
 
 
@@ -25,7 +26,7 @@ def main() -> None:
     """
 
 
-for command in (*control.COMMANDS, journal, preflight, shadow, config_docs):
+for command in (*control.COMMANDS, journal, panic, preflight, shadow, config_docs):
     main.add_command(command)
 
 
