@@ -28,8 +28,7 @@ def _outcome(host: str, registered: Mapping[str, Any]) -> dict[str, Any]:
 def _host_word(said: dict[str, Any]) -> Word:
     if "rc" not in said:
         return Word(problem=_line(said.get("msg")) or "the task on the host did not end")
-    complaint = _line(said.get("stderr")) or _line(said.get("msg"))
-    return read_answer(list(said.get("stdout_lines", ())), int(said["rc"]), complaint)
+    return read_answer(list(said.get("stdout_lines", ())), int(said["rc"]), str(said.get("stderr", "")))
 
 
 def _venue_word(venue: dict[str, Any]) -> Word:

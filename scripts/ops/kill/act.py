@@ -20,7 +20,8 @@ class Wish:
     Args:
         patience_seconds: a host that has not let us in by then is taken at the venue as well.
         work_seconds: so long may it work once it has let us in, before the venue is asked as well.
-        deadline_seconds: then the table is printed, whatever is still missing.
+        host_seconds: then a host is given up; what runs there goes on.
+        venue_seconds: then the venue is given up. Longer than the deadline of `trader panic`.
         hosts, venue: which ways may be gone.
     """
 
@@ -28,7 +29,8 @@ class Wish:
     reason: str
     patience_seconds: float = 1.0
     work_seconds: float = 3.0
-    deadline_seconds: float = 30.0
+    host_seconds: float = 30.0
+    venue_seconds: float = 150.0
     hosts: bool = True
     venue: bool = True
 
@@ -63,9 +65,6 @@ class _Act:
         host = asyncio.create_task(self._by_host()) if self._wish.hosts else None
         venue = asyncio.create_task(self._by_venue(host)) if self._wish.venue else None
         tasks = [task for task in (host, venue) if task is not None]
-        _, late = await asyncio.wait(tasks, timeout=self._wish.deadline_seconds)
-        for task in late:
-            task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         outcome = conclude(self._target.name, self._word(host), self._word(venue), self._seconds())
         end = "stopped" if outcome.stopped else outcome.problem
@@ -76,8 +75,6 @@ class _Act:
         """What came of one way. Whatever went wrong on it, the other way and the other hosts go on."""
         if task is None:
             return None
-        if task.cancelled():
-            return Word(problem=f"no result within {self._wish.deadline_seconds:g} s")
         error = task.exception()
         return task.result() if error is None else Word(problem=f"{type(error).__name__}: {error}")
 
@@ -86,7 +83,7 @@ class _Act:
 
     async def _by_host(self) -> Word | None:
         command = remote_command(self._target, self._wish.by, self._wish.reason)
-        return await _ask([*self._target.ssh, command], None, self._let_in)
+        return await _ask([*self._target.ssh, command], None, self._let_in, self._wish.host_seconds)
 
     async def _by_venue(self, host: "asyncio.Task[Word | None] | None") -> Word | None:
         if host is not None:
@@ -100,7 +97,7 @@ class _Act:
         if not self._target.recovery:
             return Word(problem="no recovery key is kept for it (trader_recovery_credential)")
         with panic_command(self._target, self._wish.by, self._wish.reason) as (argv, environment):
-            return await _ask(argv, environment, asyncio.Event())
+            return await _ask(argv, environment, asyncio.Event(), self._wish.venue_seconds)
 
     async def _be_patient(self, host: "asyncio.Task[Word | None]") -> None:
         """Wait for the host as long as it may take; it is not disturbed if it takes longer."""
@@ -112,7 +109,9 @@ class _Act:
             await asyncio.wait({host}, timeout=self._wish.work_seconds)
 
 
-async def _ask(argv: Sequence[str], environment: dict[str, str] | None, let_in: asyncio.Event) -> Word:
+async def _ask(
+    argv: Sequence[str], environment: dict[str, str] | None, let_in: asyncio.Event, seconds: float
+) -> Word:
     """Run one command to its end and read its answer; a process that is given up is not left behind."""
     try:
         process = await asyncio.create_subprocess_exec(
@@ -123,17 +122,21 @@ async def _ask(argv: Sequence[str], environment: dict[str, str] | None, let_in: 
         return Word(problem=f"{argv[0]}: {error.strerror}")
     assert process.stdout is not None
     assert process.stderr is not None
+    lines: list[str] = []
+    complaints = asyncio.create_task(process.stderr.read())
     try:
-        complaints = asyncio.create_task(process.stderr.read())
-        lines = []
-        async for line in process.stdout:
-            lines.append(line.decode(errors="replace").strip())
-            if lines[-1] == HERE:
-                let_in.set()
-        status = await process.wait()
-        words = [line for line in (await complaints).decode(errors="replace").splitlines() if line.strip()]
-        return read_answer(lines, status, words[-1].strip() if words else "")
+        async with asyncio.timeout(seconds):
+            async for line in process.stdout:
+                lines.append(line.decode(errors="replace").strip())
+                if lines[-1] == HERE:
+                    let_in.set()
+            said = await complaints
+            status = await process.wait()
+    except TimeoutError:
+        return Word(problem=f"no result within {seconds:g} s")
     finally:
+        complaints.cancel()
         if process.returncode is None:
             process.kill()
             await process.wait()
+    return read_answer(lines, status, said.decode(errors="replace"))

@@ -61,7 +61,7 @@ def read_answer(lines: list[str], status: int, complaint: str) -> Word:
     Args:
         lines: its output. Events may come before the result; the last result counts.
         status: its exit status. Only success is believed to be zero, whatever the text says.
-        complaint: the last line that it wrote to stderr.
+        complaint: what it wrote to stderr; of that the last line that is no event.
     """
     result: dict[str, Any] = {}
     for line in lines:
@@ -74,7 +74,8 @@ def read_answer(lines: list[str], status: int, complaint: str) -> Word:
     latch = result.get("latch")
     left = result.get("open_orders")
     zero = status == 0 and left == 0 and result.get("verified_twice") is True
-    problem = "" if zero else complaint or f"ended with status {status} and no result"
+    spoken = [line.strip() for line in complaint.splitlines() if line.strip() and not line.startswith("{")]
+    problem = "" if zero else spoken[-1] if spoken else f"ended with status {status} and no result"
     return Word(
         zero=zero,
         tripped=latch.get("state") == "tripped" if isinstance(latch, dict) else None,
