@@ -166,7 +166,7 @@ async def test_a_venue_that_lists_nothing_is_cancelled_at_blindly(
 ) -> None:
     """The settings' symbols are cancelled; what nobody listed is not called done."""
     quiet_venue.fault(kind="hang", stage="before", endpoint=LIST, duration_seconds=30)
-    # With the pause that comes on top it ends before the list's own timeout: nothing but patience counts here.
+    # With the pause on top it ends before the list's own timeout: nothing but patience counts here.
     running = asyncio.ensure_future(run(quiet_venue, lines, deadline_seconds=0.5))
     await eventually(lambda: open_at_venue(quiet_venue) == {f"o-ETH-{n}" for n in range(3)}, "BTC is gone")
     outcome = await running
