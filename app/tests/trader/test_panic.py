@@ -128,7 +128,8 @@ async def test_for_people(quiet_venue: RunningVenue, tmp_path: Path) -> None:
     assert (first["event"], first["verify_pause_seconds"]) == ("panic_began", 6.0)
     assert (last["event"], last["open_orders"], last["cancelled"]) == ("panic_ended", 0, 1)
     looks = [e["arrival_wall_ns"] for e in requests_of(quiet_venue) if e["endpoint"] == "openOrders.status"]
-    assert looks[-1] - looks[1] >= 6e9, "the zeros are a receive window and a skew apart"
+    # What counts is when they were asked for; on their way one may be a little faster than the other.
+    assert looks[-1] - looks[1] >= 5.9e9, "the zeros are a receive window and a skew apart"
 
 
 async def test_another_hosts_account(quiet_venue: RunningVenue, tmp_path: Path) -> None:
