@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from trader import __version__
-from trader.commands import control
+from trader.commands import control, kill
 from trader.commands.config_docs import config_docs
 from trader.commands.journal import journal
 from trader.commands.output import CONFIG, FILE, UserError
@@ -25,7 +25,7 @@ def main() -> None:
     """
 
 
-for command in (*control.COMMANDS, journal, preflight, shadow, config_docs):
+for command in (*control.COMMANDS, *kill.COMMANDS, journal, preflight, shadow, config_docs):
     main.add_command(command)
 
 

@@ -138,6 +138,7 @@ class Desk:
         if not by.strip() or not reason.strip():
             raise RefusedError("by and reason: both need a text, they are kept for who re-arms")
         self._stack.kill_switch.trip(by.strip(), reason, "manual")
+        self._killer.again()
         with contextlib.suppress(TimeoutError):  # a disk that hangs: the latch holds in this process
             async with asyncio.timeout(DURABLE_SECONDS):
                 await self._stack.kill_switch.durable()

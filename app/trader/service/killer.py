@@ -10,7 +10,8 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
-from trader.model.transitions import Signal
+from trader.model.orders import Order
+from trader.model.transitions import OrderState, Signal
 from trader.model.values import OrderReport
 from trader.orders.book import OrderBook
 from trader.service.kill import KillSwitch
@@ -26,7 +27,7 @@ GUARD_SECONDS = 10.0  # between two lists while nothing is open and the latch is
 ZERO_PAUSE_SECONDS = 0.1  # between the two zeros; nothing of ours is in flight then
 IN_FLIGHT_SECONDS = 0.05  # between two looks at our book, for the end of what is in flight
 FIRST_REST_SECONDS, LONGEST_REST_SECONDS = 0.02, 2.0
-FIRST_PATIENCE_SECONDS, LONGEST_PATIENCE_SECONDS = 1.0, 10.0
+FIRST_PATIENCE_SECONDS, LONGEST_PATIENCE_SECONDS = 1.5, 10.0
 ALONE_FROM = 3  # from its third list on an order is cancelled by its own id too
 TELL_SECONDS = 5.0
 
@@ -65,6 +66,8 @@ class Killer:
         self._settle = settle
         self._flatten = flatten
         self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._told_at = 0.0
         self._reported = False
         self.progress: KillProgress | None = None
@@ -74,6 +77,18 @@ class Killer:
     def working(self) -> bool:
         """Whether a kill has begun and the venue has not said zero twice."""
         return self.progress is not None and not self.progress.verified
+
+    async def done(self, patience_seconds: float) -> bool:
+        """Wait until no kill is at work; False = it was not done in time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience_seconds):
+                await self._idle.wait()
+        return not self.working
+
+    def again(self) -> None:
+        """A person pulls it once more: what the venue has said before must be said anew."""
+        if self.progress is not None and self.progress.verified:
+            self._begin()
 
     def look_again(self) -> None:
         """Something may have appeared at the venue."""
@@ -91,6 +106,7 @@ class Killer:
                 if self.progress is not None:
                     self._metrics.set("trader_kill_working", 0)
                 self.progress, self._reported = None, False
+                self._idle.set()
                 await asyncio.sleep(LOOK_SECONDS)
             await self._clear()
             await self._guard()
@@ -99,21 +115,25 @@ class Killer:
 
     def _begin(self) -> None:
         self.progress = KillProgress(time.monotonic(), tuple(self._book.live()))
+        self._idle.clear()
         self._wake.set()
 
     async def _clear(self) -> None:
         """Cancel and ask until zero twice, or until a person has re-armed."""
         progress = self.progress
         if progress is None or progress.verified:
-            progress = self.progress = KillProgress(time.monotonic(), tuple(self._book.live()))
+            self._begin()
+            progress = self.progress
+            assert progress is not None
         self._metrics.set("trader_kill_working", 1)
         run = _Run(self._account, progress)
         todo = self._account.blind(self._own_symbols())
         rest = FIRST_REST_SECONDS
         while self._kill_switch.look():
-            for order in self._book.in_flight():
+            out = self._out()
+            for order in out:
                 progress.took_in(order)
-            calm = not self._book.in_flight()
+            calm = not out
             whole = await run.turn(todo)
             todo = run.todo
             progress.seconds = time.monotonic() - progress.began
@@ -125,18 +145,24 @@ class Killer:
                 continue
             progress.zeros = 0
             self._tell(progress)
-            if run.turns > 1:  # what the first list shows is cancelled at once
-                await self._rest(rest)
-                rest = min(2 * rest, LONGEST_REST_SECONDS)
+            if run.progressed:  # also by the first list: what it shows is cancelled at once
+                rest = FIRST_REST_SECONDS
+                continue
+            await self._rest(rest)
+            rest = min(2 * rest, LONGEST_REST_SECONDS)
 
     async def _rest(self, seconds: float) -> None:
         """Until the next turn: a while, but no longer than something of ours is in flight if that is all."""
         until = time.monotonic() + seconds
-        waits = bool(self._book.in_flight())
+        waits = bool(self._out())
         while (left := until - time.monotonic()) > 0:
             await asyncio.sleep(min(left, IN_FLIGHT_SECONDS))
-            if waits and not self._book.in_flight():
+            if waits and not self._out():
                 return
+
+    def _out(self) -> list[Order]:
+        """Orders that may still appear. One that waits for the journal cannot: it must pass the gate again."""
+        return [order for order in self._book.in_flight() if order.state is not OrderState.PENDING]
 
     def _own_symbols(self) -> list[str]:
         """Where orders of ours can be; the rest of the account comes with the list."""
@@ -153,6 +179,7 @@ class Killer:
         name = "kill_cleared_again" if self._reported else "kill_finished"
         self._events.emit(name, "warning", **fields)
         self._reported = True
+        self._idle.set()
 
     def _tell(self, progress: KillProgress) -> None:
         """While it does not succeed: say so, now and then."""
@@ -179,7 +206,7 @@ class Killer:
             except VenueError as error:
                 self._events.error("kill_not_guarded", error)
                 continue
-            if found or self._book.in_flight():
+            if found or self._out():
                 self._events.emit(
                     "kill_found_orders", "error", count=len(found), orders=[*map(str, found[:20])]
                 )
@@ -194,22 +221,23 @@ class _Run:
         self._progress = progress
         self._patience = FIRST_PATIENCE_SECONDS
         self._lists_with: dict[OpenOrder, int] = {}
-        self.turns = 0
+        self.progressed = False
         self.todo: list[Cancel] = []
 
     async def turn(self, cancels: list[Cancel]) -> bool:
         """Send these, and list; `todo` is what is to be sent next.
 
         Returns:
-            Whether the venue has listed the whole account.
+            Whether the venue has listed the whole account; `progressed` is whether the list got shorter.
         """
-        self.turns += 1
+        before = self._progress.left
         listing = asyncio.ensure_future(self._list())
         answers = await asyncio.gather(*(self._send(cancel) for cancel in cancels))
         found = await listing
         taken = [cancel.request for cancel, answered in zip(cancels, answers, strict=True) if answered]
         if found is None or len(taken) < len(cancels):
             self._patience = min(2 * self._patience, LONGEST_PATIENCE_SECONDS)
+        self.progressed = found is not None and (before is None or len(found) < len(before))
         if found is None:
             self.todo = [cancel for cancel in cancels if cancel.request not in taken]
             return False

@@ -152,10 +152,11 @@ class Service:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        problems = await self._drain.run()
+        deadline = self._settings.drain.deadline_seconds
+        problems, killed = await asyncio.gather(self._drain.run(), self._killer.done(deadline))
         killer.cancel()
         await asyncio.gather(killer, return_exceptions=True)
-        if self._killer.working:
+        if not killed:
             problems.append("the kill was not done: the venue has not said twice that nothing is open")
         await self._stack.kill_switch.durable()
         await self._heartbeat_file.stop()

@@ -98,7 +98,7 @@ class BudgetCore:
         max_wait_seconds: float = 0.5,
         patience_seconds: float = 10.0,
         pace_seconds: float = 1.0,
-        kill_pace_seconds: float = 0.02,
+        kill_pace_seconds: float = 0.01,
     ) -> None:
         self._tariff = tariff
         self._wait_ns = dict.fromkeys(Priority, round(patience_seconds * SECOND_NS))
@@ -210,7 +210,8 @@ class BudgetCore:
         """
         limited_ns = self._until_ns[LIMITED]
         if priority is Priority.KILL:
-            limited_ns = min(limited_ns, self._kill_paced_ns)
+            refused = self._kill_pace_ns > self._first_kill_pace_ns  # also where the venue said "after 0 s"
+            limited_ns = self._kill_paced_ns if refused else min(limited_ns, self._kill_paced_ns)
         elif priority.reserve:
             limited_ns = min(limited_ns, self._paced_ns)
         return max(self._until_ns[BANNED], limited_ns)

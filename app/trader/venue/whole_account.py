@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from trader.venue.account_orders import ACCOUNT_ORDERS, PAGES, Cancel, Listing, OpenOrder, Request
-from trader.venue.budget import Priority
+from trader.venue.budget import LIMITED, Priority
 from trader.venue.endpoints import Endpoint
 from trader.venue.interface import VenueError, describe
 from trader.venue.outcomes import is_absent
@@ -99,5 +99,11 @@ class WholeAccount:
         raise ValueError(f"{request.method}: more than {PAGES} pages")
 
     async def _ask(self, request: Request) -> Any:
-        async with self._free:
-            return await getattr(self._exchange, request.method)(request.params)
+        """Again while the venue says 429: that proves that nothing was done, and the budget paces."""
+        while True:
+            try:
+                async with self._free:
+                    return await getattr(self._exchange, request.method)(request.params)
+            except REQUEST_ERRORS as error:
+                if getattr(error, "http_status", None) != LIMITED:
+                    raise
