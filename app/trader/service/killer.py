@@ -161,7 +161,7 @@ class Killer:
                 return
 
     def _out(self) -> list[Order]:
-        """Orders that may still appear. One that waits for the journal cannot: it must pass the gate again."""
+        """Orders that may still appear. One that waits for the journal must pass the gate again."""
         return [order for order in self._book.in_flight() if order.state is not OrderState.PENDING]
 
     def _own_symbols(self) -> list[str]:
