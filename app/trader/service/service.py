@@ -14,6 +14,7 @@ from trader.service.clock_guard import ClockGuard
 from trader.service.control import ControlServer
 from trader.service.credentials import Credentials
 from trader.service.day import Day
+from trader.service.dead_man import DeadMan
 from trader.service.desk import Desk
 from trader.service.drain import Drain
 from trader.service.heart import Heart
@@ -63,6 +64,8 @@ class Service:
         self._drain = Drain(
             settings.drain, self._trading, stack.manager, stack.reconciler, stack.venue, events
         )
+        self._dead_man = DeadMan(stack, self._link.reconcile_now, self._stalled)
+        self._link.connected = self._dead_man.begin
         self._clock = ClockGuard(settings.clock, stack.venue, stack.gate, self._metrics, events)
         self._day = Day(stack.admission, stack.journal, stack.kill_switch, events)
         self._reloader = Reloader(settings, reload, stack.admission, stack.gate, events)
@@ -95,6 +98,7 @@ class Service:
         await self._control.start()
         heart = Heart(self._notifier, self._metrics, self._stalled)
         beat = asyncio.create_task(heart.run(), name="heart")
+        timer = asyncio.create_task(self._dead_man.run(), name="dead man's timer")
         work = [
             asyncio.create_task(self._link.run(), name="venue link"),
             asyncio.create_task(self._trading.run(), name="strategy timer"),
@@ -102,8 +106,9 @@ class Service:
             asyncio.create_task(self._day.run(), name="day"),
         ]
         stopped = asyncio.create_task(self._stopping.wait(), name="stop signal")
-        await asyncio.wait({beat, stopped, *work}, return_when=asyncio.FIRST_COMPLETED)
-        problems = [f"{task.get_name()} ended: {task.exception()!r}" for task in (beat, *work) if task.done()]
+        lives = (beat, timer, *work)
+        await asyncio.wait({stopped, *lives}, return_when=asyncio.FIRST_COMPLETED)
+        problems = [f"{task.get_name()} ended: {task.exception()!r}" for task in lives if task.done()]
         problems += await self._stop(*work)
         beat.cancel()
         stopped.cancel()
@@ -119,6 +124,7 @@ class Service:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         problems = await self._drain.run()
+        problems += await self._dead_man.stop(in_order=not problems)
         await self._trading.stop()
         await self._link.stop()
         await self._stack.resolver.stop()

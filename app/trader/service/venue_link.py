@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Awaitable, Callable
 
 from trader.journal import JournalError
 from trader.model.orders import Order
@@ -25,7 +26,11 @@ LISTEN_SECONDS = 0.25
 
 
 class VenueLink:
-    """Opens the gate when journal and venue agree and the streams flow; closes it when they do not."""
+    """Opens the gate when journal and venue agree and the streams flow; closes it when they do not.
+
+    Attributes:
+        connected: called once, before the first comparison.
+    """
 
     def __init__(
         self,
@@ -47,6 +52,7 @@ class VenueLink:
         self._silence = Silence()
         self._failures = 0
         self._ready = False
+        self.connected: Callable[[], Awaitable[None]] | None = None
         handlers = Handlers(self._quote, self._manager.report, self._manager.fill, self._lost, self._back)
         self._streams = Streams(
             stack.gateway,
@@ -112,6 +118,8 @@ class VenueLink:
                 retry = min(2 * retry, LONGEST_RETRY_SECONDS)
             else:
                 self._stack.begin_day()
+                if self.connected is not None:
+                    await self.connected()
                 return
 
     async def _streams_up(self) -> None:
