@@ -15,6 +15,7 @@ from trader.kill_switch import Latch
 from trader.kill_switch.latch import FILE_NAME
 
 OURS, PERPETUAL, CONTRACT = "trader-01", "BTC/USDT:USDT", "BTCUSDT"
+PLACE = "usdm.order.place"
 TIMEOUT, REFRESH = 6, 2
 MakeTrader = Callable[..., RunningTrader]
 Entry = dict[str, Any]
@@ -63,13 +64,17 @@ def open_orders(venue: RunningVenue) -> set[str]:
 def placed_ns(venue: RunningVenue) -> list[int]:
     """When each request for a new order arrived (UTC)."""
     requests = venue.record(kind="request")
-    return [entry["arrival_wall_ns"] for entry in requests if entry["endpoint"] == "order.place"]
+    return [entry["arrival_wall_ns"] for entry in requests if entry["endpoint"] == PLACE]
 
 
 def resting(trader: RunningTrader, venue: RunningVenue) -> None:
     """Wait until it trades, and something of it is open."""
     trader.event("trading_started")
     until(lambda: open_orders(venue), "an order that rests")
+
+
+def cancelled_by_timer(venue: RunningVenue) -> set[str]:
+    return {entry["client_order_id"] for entry in orders(venue) if entry.get("cause") == "countdown"}
 
 
 def fired(venue: RunningVenue, times: int = 1) -> Entry:
@@ -110,8 +115,7 @@ def test_without_us_the_venue_cancels_in_time(
     was_open = open_orders(futures)
     assert fired(futures)["due_ms"] <= last["due_ms"] + REFRESH * 1_000
     until(lambda: not open_orders(futures), "no open order")
-    by_timer = {entry["client_order_id"] for entry in orders(futures) if entry.get("cause") == "countdown"}
-    assert by_timer >= was_open
+    assert cancelled_by_timer(futures) >= was_open
 
 
 def test_after_a_sleep_it_compares_before_it_trades(futures: RunningVenue, make_trader: MakeTrader) -> None:
@@ -127,7 +131,7 @@ def test_after_a_sleep_it_compares_before_it_trades(futures: RunningVenue, make_
     early = [
         entry
         for entry in futures.record(kind="request")[-200:]
-        if entry["endpoint"] == "order.place"
+        if entry["endpoint"] == PLACE
         and told["at_ns"] // 1_000_000 - 1_000 < int(entry["params"]["timestamp"])
         and entry["arrival_wall_ns"] < compared["at_ns"]
     ]
@@ -153,7 +157,7 @@ def test_kept_orders_that_it_will_cancel_are_told(futures: RunningVenue, make_tr
     keep = {"open_orders": "keep", "deadline_seconds": 10}
     trader = prepared(make_trader, futures, drain=keep).start()
     resting(trader, futures)
-    futures.fault(kind="error", code=-1000, http_status=500, endpoint="countdownCancelAll", account=OURS)
+    futures.fault(kind="error", code=-1000, http_status=500, endpoint="usdm.countdownCancelAll", account=OURS)
     assert trader.terminate() == 1
     assert "will cancel the orders that stay" in trader.event("not_clean")["message"]
     fired(futures)
@@ -165,7 +169,7 @@ def test_a_refresh_that_fails_twice_is_told_and_a_lapse_halts(
     trader = prepared(make_trader, futures).start()
     resting(trader, futures)
     fault = futures.fault(
-        kind="error", code=-1000, http_status=500, endpoint="countdownCancelAll", account=OURS
+        kind="error", code=-1000, http_status=500, endpoint="usdm.countdownCancelAll", account=OURS
     )
     told = trader.event("dead_man_not_set", failures=2)
     assert 0 < told["seconds_left"] < TIMEOUT - REFRESH
@@ -184,11 +188,12 @@ def test_a_refresh_that_fails_twice_is_told_and_a_lapse_halts(
 def test_after_the_kill_switch_it_is_left_to_fire(futures: RunningVenue, make_trader: MakeTrader) -> None:
     trader = prepared(make_trader, futures).start()
     resting(trader, futures)
-    futures.fault(kind="error", code=-1000, http_status=500, endpoint="order.cancel", account=OURS)
+    futures.fault(kind="error", code=-1000, http_status=500, endpoint="usdm.order.cancel", account=OURS)
     latch = Latch.load(trader.journal_path.with_name(FILE_NAME), has_traded=True)
     latch.trip("somebody", "a test of the last fence", "manual")
     fired(futures)
     until(lambda: not open_orders(futures), "no open order, though our own cancels fail")
+    assert cancelled_by_timer(futures)
 
 
 def test_while_nothing_is_open_and_trading_is_off_it_is_stopped(

@@ -12,10 +12,8 @@ from trader.journal import JournalError
 from trader.orders.gate import LATCH
 from trader.service.dead_man_state import Act, Moment, TimerState, decide
 from trader.service.stack import Stack
-from trader.venue.dead_man import set_timer
-from trader.venue.interface import VenueError, describe
-from trader.venue.outcomes import Outcome, judge_error
-from trader.venue.request_errors import REQUEST_ERRORS
+from trader.venue.dead_man import TimerError, set_timer
+from trader.venue.interface import VenueError
 from trader.venue.venues import Scope, rule_of
 
 KEY = "dead_man"
@@ -178,9 +176,14 @@ class DeadMan:
         if seconds:
             self._state.asked(sent)
         try:
-            async with asyncio.timeout(limit_seconds or self._settings.refresh_seconds):
-                await set_timer(self._stack.gateway.exchange, self._rule, self._symbols, seconds)
-        except REQUEST_ERRORS as error:
+            await set_timer(
+                self._stack.gateway.exchange,
+                self._rule,
+                self._symbols,
+                seconds,
+                limit_seconds or self._settings.refresh_seconds,
+            )
+        except TimerError as error:
             self._failed(sent, error, seconds)
             return False
         answered = Moment.now()
@@ -191,8 +194,8 @@ class DeadMan:
         self._failures = 0
         return True
 
-    def _failed(self, sent: Moment, error: BaseException, seconds: int) -> None:
-        if judge_error(error, self._rule.id) is Outcome.NOT_PLACED:
+    def _failed(self, sent: Moment, error: TimerError, seconds: int) -> None:
+        if error.untouched:
             self._state.refused(sent)
         self._failures += 1
         self._metrics.count("trader_errors_total", **{"class": "dead_man"})
@@ -203,7 +206,7 @@ class DeadMan:
                 "error",
                 failures=self._failures,
                 seconds_left=left,
-                message=describe(error),
+                message=str(error),
             )
 
     def _lapsed(self) -> None:
