@@ -61,6 +61,15 @@ async def test_cancel_all_is_ignored_and_single_cancels_are_not(
         well_done(await run(quiet_venue, lines), quiet_venue, cancelled=1)
 
 
+async def test_who_cancelled_it_is_not_mistaken(quiet_venue: RunningVenue, lines: Lines) -> None:
+    """The third sweep cancels by symbol and by id: one comes too late, and it was us all the same."""
+    async with ccxt_client(quiet_venue) as client:
+        await place(client, "a")
+        quiet_venue.fault(kind="ignore_cancel", endpoint=CANCEL_ALL, count=2)
+        outcome = await run(quiet_venue, lines)
+    assert (outcome.good, outcome.cancelled, outcome.already_gone) == (True, 1, 0)
+
+
 @pytest.mark.parametrize("kind", ["usdm.allOpenOrders.cancel", "usdm.algoOpenOrders.cancel"])
 async def test_the_same_at_the_futures(
     make_venue: Callable[..., RunningVenue], lines: Lines, kind: str

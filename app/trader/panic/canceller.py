@@ -28,9 +28,10 @@ class Canceller:
         window_seconds: how long a request may be on its way.
 
     Attributes:
-        seen: every order that a list showed.
+        seen: every order that a list, or the answer to a cancel, showed.
         left: what the last look showed; None = the venue has not listed anything in whole yet.
-        gone: seen orders that the venue did not know any more when they were to be cancelled.
+        answered: orders whose cancel was answered well.
+        gone: orders that the venue did not know any more when they were to be cancelled.
         last_error: of the last request that failed; "" = none did.
     """
 
@@ -56,6 +57,7 @@ class Canceller:
         self.zeros = Zeros(window_seconds)
         self.seen: set[Open] = set()
         self.left: set[Open] | None = None
+        self.answered: set[Open] = set()
         self.gone: set[Open] = set()
         self.last_error = ""
 
@@ -131,7 +133,8 @@ class Canceller:
     async def _send_cancel(self, cancel: Cancel) -> None:
         what = cancel.request.method
         try:
-            await self._send("cancel", cancel.request)
+            answer = await self._send("cancel", cancel.request)
+            cancelled = cancel.cancelled(answer)
         except errors.OrderNotFound:
             self.gone |= set(cancel.orders)
         except KeyRefusedError:
@@ -139,7 +142,9 @@ class Canceller:
         except Exception as error:  # noqa: BLE001 - whatever it is, the next look shows what is left
             self._failed(what, error)
         else:
-            self._events.emit("cancel_sent", request=what, orders=len(cancel.orders))
+            self.answered |= cancelled
+            self.seen |= cancelled
+            self._events.emit("cancel_sent", request=what, orders=len(cancelled))
 
     async def _send(self, kind: str, request: Request) -> Any:
         return await self._line.send(kind, lambda: request.send(self._exchange))

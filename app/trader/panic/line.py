@@ -12,6 +12,8 @@ FIRST_TIMEOUT_MS = 2_000
 LONGEST_TIMEOUT_MS = 10_000
 FIRST_SILENCE_SECONDS = 0.5  # after a 429 that does not say how long
 LONGEST_SILENCE_SECONDS = 8.0
+SHORTEST_SILENCE_SECONDS = 0.05  # also where the venue says 0
+TOLD_SILENCE_SECONDS = 0.1  # a shorter one is no news
 REFUSED_SECONDS = 2.0  # a key that is refused for so long, and never served, is refused for good
 _REFUSED_CODES = ('"code":-2014', '"code":-2015')  # ccxt takes these for a ban once the key has worked
 
@@ -31,6 +33,7 @@ class Line:
 
     Attributes:
         served: requests that the venue served.
+        last_limit: what it said when it last refused one for its rate; "" = it has not.
     """
 
     def __init__(self, exchange: Any, events: Events, together: int) -> None:
@@ -44,6 +47,7 @@ class Line:
         self._clock = asyncio.Lock()
         self._clock_asked = 0.0
         self.served = 0
+        self.last_limit = ""
         exchange.timeout = FIRST_TIMEOUT_MS
 
     @property
@@ -52,7 +56,7 @@ class Line:
         return max(0.0, self._silent_until - asyncio.get_running_loop().time())
 
     async def send(self, kind: str, request: Callable[[], Awaitable[T]]) -> T:
-        """Send one request when its turn has come; it is not repeated here.
+        """Send one request when its turn has come; again only if the venue refused it for its rate.
 
         Args:
             kind: what it does; a key may be good for one kind and refused for another.
@@ -62,16 +66,19 @@ class Line:
             Exception: what ccxt raises.
         """
         async with self._free:
-            await self._turn()
-            began = asyncio.get_running_loop().time()
-            try:
-                answer = await request()
-            except errors.InvalidNonce:
-                await self._set_clock(began)
-                raise
-            except Exception as error:
-                self._learn(kind, error, began)
-                raise
+            while True:
+                await self._turn()
+                began = asyncio.get_running_loop().time()
+                try:
+                    answer = await request()
+                    break
+                except errors.InvalidNonce:
+                    await self._set_clock(began)
+                    raise
+                except Exception as error:
+                    if not self._is_limited(error):
+                        self._learn(kind, error, began)
+                        raise
         self.served += 1
         self._refused_since.pop(kind, None)
         self._silence_seconds = FIRST_SILENCE_SECONDS
@@ -83,28 +90,32 @@ class Line:
             await asyncio.sleep(seconds)
             await self._turn()  # the venue may have asked for more meanwhile
 
+    def _is_limited(self, error: Exception) -> bool:
+        """Whether a request was refused for its rate, which says that it was not done; then be silent."""
+        told: int | None = getattr(error, "retry_after_seconds", None)
+        limited = isinstance(error, errors.DDoSProtection | errors.RateLimitExceeded)
+        if _refuses_key(error) or (told is None and not limited):
+            return False
+        self.last_limit = _line(error)
+        if told is None:
+            seconds = self._silence_seconds
+            self._silence_seconds = min(seconds * 2, LONGEST_SILENCE_SECONDS)
+        else:
+            seconds = max(float(told), SHORTEST_SILENCE_SECONDS)
+        until = asyncio.get_running_loop().time() + seconds
+        if until > self._silent_until + TOLD_SILENCE_SECONDS:
+            self._events.emit("venue_wants_silence", "warning", seconds=seconds, message=self.last_limit)
+        self._silent_until = max(self._silent_until, until)
+        return True
+
     def _learn(self, kind: str, error: Exception, began: float) -> None:
         now = asyncio.get_running_loop().time()
         if _refuses_key(error):
             if now - self._refused_since.setdefault(kind, began) >= REFUSED_SECONDS:
                 raise KeyRefusedError(_line(error)) from error
-            return
-        told: int | None = getattr(error, "retry_after_seconds", None)
-        limited = isinstance(error, errors.DDoSProtection | errors.RateLimitExceeded)
-        if told is not None or limited:
-            self._be_silent(told, error)
         elif isinstance(error, errors.RequestTimeout) and began >= self._timeout_raised:
             self._timeout_raised = now  # once for all that were under way together
             self._exchange.timeout = min(self._exchange.timeout * 2, LONGEST_TIMEOUT_MS)
-
-    def _be_silent(self, told_seconds: int | None, error: Exception) -> None:
-        seconds = float(told_seconds) if told_seconds is not None else self._silence_seconds
-        if told_seconds is None:
-            self._silence_seconds = min(self._silence_seconds * 2, LONGEST_SILENCE_SECONDS)
-        until = asyncio.get_running_loop().time() + seconds
-        if until > self._silent_until + 0.1:
-            self._events.emit("venue_wants_silence", "warning", seconds=seconds, message=_line(error))
-        self._silent_until = max(self._silent_until, until)
 
     async def _set_clock(self, began: float) -> None:
         """Take the venue's time for ours; requests that began before that fail once more and no further."""

@@ -64,8 +64,8 @@ async def panic(plan: Plan, events: Events) -> Outcome:
         stopped_by = (
             f"gave up after {plan.deadline_seconds:g} s; run it again, or cancel at the venue's own page"
         )
-        if canceller.last_error:
-            stopped_by += f"; the last request failed: {canceller.last_error}"
+        if why := canceller.last_error or line.last_limit:
+            stopped_by += f"; a request failed: {why}"
         if line.silent_seconds:
             stopped_by += f"; the venue takes nothing from this address for {line.silent_seconds:.0f} s more"
     except KeyRefusedError as error:
@@ -77,7 +77,7 @@ async def panic(plan: Plan, events: Events) -> Outcome:
     finally:
         await _close(exchange)
     left = canceller.left
-    gone = len(canceller.gone - (left or set()))
+    gone = len(canceller.gone - canceller.answered - (left or set()))
     return Outcome(
         left=None if left is None else frozenset(left),
         cancelled=len(canceller.seen) - len(left or ()) - gone,

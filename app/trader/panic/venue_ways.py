@@ -58,6 +58,11 @@ def _binance_row(row: Row) -> Open:
     return Open(row["symbol"], str(row["orderId"]), row.get("clientOrderId", ""))
 
 
+def _binance_cancelled(row: Row) -> Open:
+    # The answer has the cancel's own id as clientOrderId; the order's is beside it.
+    return Open(row["symbol"], str(row["orderId"]), row.get("origClientOrderId", ""))
+
+
 def _algo_row(row: Row) -> Open:
     return Open(row["symbol"], str(row["algoId"]), row.get("clientAlgoId", ""), ALGO)
 
@@ -136,7 +141,7 @@ def _coinbase_ids(_symbol: str, orders: Sequence[Open]) -> Row:
 WAYS: dict[str, Way] = {
     "binance": Way(
         listings=(Listing(Request("privateGetOpenOrders"), (), _binance_row),),
-        bulks=(Bulk("privateDeleteOpenOrders", By.SYMBOL, _symbol),),
+        bulks=(Bulk("privateDeleteOpenOrders", By.SYMBOL, _symbol, named=_binance_cancelled),),
         single=_binance_single,
     ),
     "binanceusdm": Way(

@@ -46,10 +46,21 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """A request that cancels, and which of the listed orders it is for; it may cancel more."""
+    """A request that cancels, and which of the listed orders it is for; it may cancel more.
+
+    `named` makes an order of a row of the answer, where the answer names what was cancelled.
+    """
 
     request: Request
     orders: tuple[Open, ...] = ()
+    named: Callable[[Row], Open] | None = None
+
+    def cancelled(self, answer: Any) -> set[Open]:
+        """What the venue says that it cancelled, as far as it names it."""
+        if self.named is None or not isinstance(answer, list):
+            return set(self.orders)
+        rows = [row for row in answer if isinstance(row, dict) and "orderId" in row]
+        return {*self.orders, *map(self.named, rows)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +132,7 @@ class Bulk:
         params: from the symbol ("" unless by symbol) and the orders that one request is for.
         kinds: of orders; None = all.
         size: orders in one request, where it takes ids.
+        named: see `Cancel`.
     """
 
     method: str
@@ -128,6 +140,7 @@ class Bulk:
     params: Callable[[str, Sequence[Open]], Any] = lambda symbol, orders: {}
     kinds: frozenset[str] | None = None
     size: int = 1
+    named: Callable[[Row], Open] | None = None
 
     def cancels(self, orders: Sequence[Open]) -> Iterator[Cancel]:
         """The requests for these orders."""
@@ -152,7 +165,7 @@ class Bulk:
                 yield self._cancel(symbol, ())
 
     def _cancel(self, symbol: str, orders: Sequence[Open]) -> Cancel:
-        return Cancel(Request(self.method, self.params(symbol, orders)), tuple(orders))
+        return Cancel(Request(self.method, self.params(symbol, orders)), tuple(orders), self.named)
 
 
 @dataclass(frozen=True, slots=True)
