@@ -1,5 +1,7 @@
 """What a person may ask of the running service, over the control socket."""
 
+import asyncio
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -9,11 +11,15 @@ from trader.journal import JournalError
 from trader.kill_switch import LatchError, ProvenFlat
 from trader.service.clock_guard import ClockGuard
 from trader.service.control import Handler, RefusedError
+from trader.service.killer import Killer
 from trader.service.reloader import Reloader
 from trader.service.settings import SettingsError
 from trader.service.stack import Stack
 from trader.service.venue_link import VenueLink
 from trader.venue.interface import VenueError
+
+PATIENCE_SECONDS = 5.0
+DURABLE_SECONDS = 0.5
 
 
 class Desk:
@@ -29,12 +35,14 @@ class Desk:
         link: VenueLink,
         clock: ClockGuard,
         reloader: Reloader,
+        killer: Killer,
         health: Callable[[], dict[str, Any]],
     ) -> None:
         self._stack = stack
         self._link = link
         self._clock = clock
         self._reloader = reloader
+        self._killer = killer
         self._health = health
 
     def handlers(self) -> dict[str, Handler]:
@@ -45,6 +53,8 @@ class Desk:
             "reconcile": self.reconcile,
             "rearm": self.rearm,
             "reload": self.reload,
+            "kill": self.kill,
+            "kill_progress": self.kill_progress,
         }
 
     async def status(self) -> dict[str, Any]:
@@ -56,6 +66,7 @@ class Desk:
         return {
             **self._health(),
             "latch": stack.kill_switch.status.fields(),
+            "kill": None if self._killer.progress is None else self._killer.progress.fields(),
             "streams": self._link.stream_ages(),
             "orders": dict(Counter(order.state.value for order in stack.manager.book.live())),
             "clock": estimate
@@ -110,15 +121,35 @@ class Desk:
 
     async def rearm(self, by: str, reason: str) -> dict[str, Any]:
         """Arm the kill switch again, if the venue says that nothing is open."""
+        if in_flight := self._stack.manager.book.in_flight():
+            raise RefusedError(f"{in_flight[0].client_id} is {in_flight[0].state}: it may still appear; wait")
         asked = time.monotonic()
         try:
-            open_orders = await self._stack.venue.open_orders()
+            open_orders = await self._stack.account.open_orders(PATIENCE_SECONDS)
             status = await self._stack.kill_switch.rearm(by, reason, ProvenFlat(len(open_orders), asked))
         except VenueError as error:
             raise RefusedError(f"the venue does not say what is open: {error}; the latch stays") from error
         except (LatchError, JournalError) as error:
             raise RefusedError(str(error)) from error
         return {"latch": status.fields()}
+
+    async def kill(self, by: str, reason: str) -> dict[str, Any]:
+        """Trip the latch; answers as soon as it is on the disk, while the cancels are on their way."""
+        if not by.strip() or not reason.strip():
+            raise RefusedError("by and reason: both need a text, they are kept for who re-arms")
+        self._stack.kill_switch.trip(by.strip(), reason, "manual")
+        with contextlib.suppress(TimeoutError):  # a disk that hangs: the latch holds in this process
+            async with asyncio.timeout(DURABLE_SECONDS):
+                await self._stack.kill_switch.durable()
+        return await self.kill_progress()
+
+    async def kill_progress(self) -> dict[str, Any]:
+        """How far it is; `open_orders` is null until the venue has told."""
+        progress = self._killer.progress
+        if progress is None:
+            raise RefusedError("the kill switch is not tripped")
+        latch = self._stack.kill_switch.status.fields()
+        return {**progress.fields(), "latch": latch, "problem": progress.problem}
 
     async def reload(self) -> dict[str, Any]:
         """As SIGHUP does."""

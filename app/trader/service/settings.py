@@ -11,6 +11,7 @@ from trader.model.identifiers import HOST_PATTERN
 from trader.preflight.bounds import PreflightSettings
 from trader.risk import Limits
 from trader.service.control import ControlSettings
+from trader.service.kill_settings import KillSwitchSettings
 from trader.shadow.settings import PaperSettings
 from trader.strategy import StrategyError
 from trader.venue.option_rules import check_options
@@ -200,6 +201,7 @@ class Settings(_Strict):
     )
     journal: JournalSettings
     latch: LatchSettings = LatchSettings()
+    kill_switch: KillSwitchSettings = KillSwitchSettings()
     http: HttpSettings
     control: ControlSettings = ControlSettings()
     strategy: StrategySettings

@@ -15,6 +15,7 @@ from trader.venue.breaker import Breakers, Rules, State
 from trader.venue.budget import Budget, BudgetCore, Priority
 from trader.venue.endpoints import Endpoint, tariff
 from trader.venue.resolver import LastGoodResolver
+from trader.venue.wire_errors import NotSentError
 
 T = TypeVar("T")
 ADDRESS_FILE = "venue_addresses.json"
@@ -39,6 +40,10 @@ class Wire:
         venue: ccxt's id.
         rate_limit_ms: ccxt's `rateLimit`, for venues without a tariff of their own.
         state_folder: where the last good addresses are kept; None = names are resolved by the system alone.
+
+    Attributes:
+        halted: asked in the last moment before a new order is signed, because it may have waited for its turn
+            while trading was halted.
     """
 
     def __init__(
@@ -53,16 +58,19 @@ class Wire:
             if state_folder is None
             else LastGoodResolver(state_folder / ADDRESS_FILE, report=self._name_told)
         )
+        self.halted: Callable[[], bool] = lambda: False
         metrics.refresh_with(self._refresh)
 
     async def send(self, request: Callable[[], Awaitable[T]]) -> T:
         """Wait for the request's turn, then make it.
 
         Raises:
-            NotSentError: it was not made: no room in time, a ban, or an open breaker.
+            NotSentError: it was not made: no room in time, a ban, an open breaker, or trading was halted.
         """
         endpoint, priority = _ASKING.get()
         await self.budget.acquire(priority, endpoint)
+        if priority is Priority.NEW and self.halted():
+            raise NotSentError("trading was halted while it waited for its turn")
         with self.breakers.call(endpoint, priority):
             return await request()
 
