@@ -28,6 +28,7 @@ from trader.journal.records import link as chained
 
 KILLS = int(os.environ.get("BREAKWATER_CRASH_KILLS", "200"))
 ACCOUNTS = ("trader-01", "trader-02", "trader-03")
+LAG_NS = 100_000_000
 START_SECONDS, TRADE_SECONDS = 0.9, 0.7
 LOAD = {"order_size": "0.001", "requote_interval_ms": 20, "take_interval_seconds": 0.2, "seed": 1}
 LIMITS = {
@@ -80,6 +81,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.last_at_ns = 0
         self._seq, self._digest = 0, storage.GENESIS
         self._ended: dict[str, str] = {}
         self.orders: dict[str, dict[str, Any]] = {}
@@ -96,7 +98,7 @@ class Journal:
             for seq, at_ns, kind, body, link in connection.execute(sql, (self._seq,)):
                 assert seq == self._seq + 1, "I9: a gap in the journal"
                 assert chained(self._digest, seq, at_ns, kind, body) == link, "I9: a broken chain"
-                self._seq, self._digest = seq, link
+                self._seq, self._digest, self.last_at_ns = seq, link, at_ns
                 self._take(kind, orjson.loads(body))
         finally:
             connection.close()
@@ -157,8 +159,12 @@ class Victim:
         assert set(record.requested) | set(record.placed) <= set(orders), "I2"
         assert not record.back_from_the_dead, "I3"
         self.midflight += any(order["state"] in UNPROVEN for order in orders.values())
+        # What the venue can tell again may lie a moment before it is written; a later event came after it.
+        written_ns = self._journal.last_at_ns - LAG_NS
         agreed = [
-            e["at_ns"] for e in self._trader.events if e["event"] == "reconciled" and not e["differences"]
+            e["at_ns"]
+            for e in self._trader.events
+            if e["event"] == "reconciled" and not e["differences"] and e["at_ns"] < written_ns
         ]
         if agreed:
             self.reconciled += 1
