@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,7 @@ class Emulator:
 
     pid: int
     port: int
+    admin_port: int
     record: Path
     ca_file: Path
     context: ssl.SSLContext
@@ -59,19 +60,24 @@ class Emulator:
 
 
 @contextmanager
-def emulator(core: int, events_per_second: int = 0) -> Iterator[Emulator]:
+def emulator(
+    core: int, events_per_second: int = 0, symbols: Sequence[dict[str, str]] = (SYMBOL,)
+) -> Iterator[Emulator]:
     """Start an emulator with nine accounts and without rate limits, hand it out, stop it.
 
     Args:
         core: where it runs; nothing else should.
         events_per_second: of its background flow; 0 = only the accounts trade.
+        symbols: what is traded there.
     """
     with tempfile.TemporaryDirectory(prefix="bench-venue-", dir=MEMORY) as name:
         folder = Path(name)
         certificates = make_certificates(folder)
         secrets = [(f"key-of-load-{n:02}-{'k' * 20}", f"secret-of-load-{n:02}".encode()) for n in range(9)]
         config = folder / "venue.yml"
-        config.write_text(json.dumps(_settings(folder, secrets, events_per_second)))  # JSON is YAML too
+        config.write_text(
+            json.dumps(_settings(folder, secrets, events_per_second, symbols))
+        )  # JSON is YAML too
         command = [sys.executable, "-c", "from venue_sim.cli import main; main()"]
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [*command, "run", "--config", str(config)],
@@ -86,8 +92,9 @@ def emulator(core: int, events_per_second: int = 0) -> Iterator[Emulator]:
             if not line:
                 raise SystemExit("benchmarks: the emulator did not start")
             context = ssl.create_default_context(cafile=str(certificates.ca_file))
-            port, record = int(json.loads(line)["api_port"]), folder / "record.jsonl"
-            yield Emulator(process.pid, port, record, certificates.ca_file, context, secrets)
+            started, record = json.loads(line), folder / "record.jsonl"
+            ports = int(started["api_port"]), int(started["admin_port"])
+            yield Emulator(process.pid, *ports, record, certificates.ca_file, context, secrets)
         finally:
             process.terminate()
             try:
@@ -96,7 +103,12 @@ def emulator(core: int, events_per_second: int = 0) -> Iterator[Emulator]:
                 process.kill()
 
 
-def _settings(folder: Path, secrets: list[tuple[str, bytes]], events_per_second: int) -> dict[str, Any]:
+def _settings(
+    folder: Path,
+    secrets: list[tuple[str, bytes]],
+    events_per_second: int,
+    symbols: Sequence[dict[str, str]],
+) -> dict[str, Any]:
     accounts = [
         {
             "name": f"load-{n:02}",
@@ -114,5 +126,5 @@ def _settings(folder: Path, secrets: list[tuple[str, bytes]], events_per_second:
         "record": str(folder / "record.jsonl"),
         "background": {"events_per_second": events_per_second},
         "limits": {"weight_per_minute": 10**9, "orders_per_10_seconds": 10**9, "orders_per_day": 10**9},
-        "symbols": [SYMBOL],
+        "symbols": list(symbols),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
 import signal
@@ -49,6 +50,11 @@ def until(condition: Callable[[], Any], what: str, deadline_seconds: float = DEA
             return value
         time.sleep(0.02)
     raise AssertionError(f"not within {deadline_seconds:g} s: {what}")
+
+
+def compile_as_a_release_is() -> None:
+    """The bytecode of everything: a release has it from its build, a checkout from the first import."""
+    compileall.compile_dir(APP / "trader", quiet=2)
 
 
 class TraderProcess:

@@ -6,12 +6,14 @@ from pathlib import Path
 import click
 
 from trader import __version__
-from trader.commands import control
+from trader.commands import control, kill
 from trader.commands.accept import accept_baseline
 from trader.commands.config_docs import config_docs
 from trader.commands.journal import journal
 from trader.commands.output import CONFIG, FILE, UserError
 from trader.commands.preflight import preflight
+from trader.panic.cli import panic
+from trader.peers.cli import watch_peers
 from trader.shadow.cli import shadow
 
 
@@ -26,7 +28,17 @@ def main() -> None:
     """
 
 
-for command in (*control.COMMANDS, accept_baseline, journal, preflight, shadow, config_docs):
+for command in (
+    *control.COMMANDS,
+    *kill.COMMANDS,
+    accept_baseline,
+    journal,
+    panic,
+    preflight,
+    shadow,
+    watch_peers,
+    config_docs,
+):
     main.add_command(command)
 
 
@@ -65,7 +77,7 @@ def run(config: Path) -> None:
 
     from trader.journal import JournalError
     from trader.kill_switch import LatchError
-    from trader.service.control import ControlError
+    from trader.service.control_client import ControlError
     from trader.service.credentials import NO_KEY, load_credentials
     from trader.service.heap import keep_heap_flat
     from trader.service.http import HttpError

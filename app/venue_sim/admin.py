@@ -11,8 +11,10 @@ POST   /usdm/funding                                 {"symbol": "BTCUSDT", "rate
                                                      with a position pays or gets funding now;
                                                      listed_after_seconds: when the income history shows it
 GET    /faults                                       the faults in force
-PUT    /accounts/NAME/key                            {"enabled": false} disables its API key: every signed
-                                                     call is refused, its user streams end; true enables it
+PUT    /accounts/NAME/key                            {"enabled": false} disables its first API key: every
+                                                     signed call with it is refused, its user streams end;
+                                                     true enables it
+PUT    /accounts/NAME/keys/KEY                       the same for one of its further keys
 POST   /faults                                       set one (kinds and fields: fault.py); answers {"id": ...}
 DELETE /faults/ID, DELETE /faults                    end one, end all
 """
@@ -68,6 +70,7 @@ class AdminApi:
         app.router.add_delete("/accounts/{name}/listen-key", self._expire_listen_key)
         app.router.add_post("/usdm/funding", self._pay_funding)
         app.router.add_put("/accounts/{name}/key", self._set_key)
+        app.router.add_put("/accounts/{name}/keys/{key}", self._set_key)
         app.router.add_get("/faults", self._list_faults)
         app.router.add_post("/faults", self._set_fault)
         app.router.add_delete("/faults", self._clear_faults)
@@ -125,6 +128,9 @@ class AdminApi:
         account = self._exchange.accounts.get(request.match_info["name"])
         if account is None:
             return _error(404, f"account {request.match_info['name']!r} is unknown")
+        key = account.keys.get(request.match_info.get("key", ""))
+        if key is None:
+            return _error(404, f"account {account.name!r} has no key {request.match_info['key']!r}")
         try:
             wanted = orjson.loads(await request.read())
         except orjson.JSONDecodeError as error:
@@ -134,17 +140,18 @@ class AdminApi:
         enabled = wanted["enabled"]
         if not isinstance(enabled, bool):
             return _error(400, "enabled: must be true or false")
-        account.key_enabled = enabled
-        self._record.append("key", {"account": account.name, "enabled": enabled})
+        key.enabled = enabled
+        told = {"account": account.name, "key": key.name, "enabled": enabled}
+        self._record.append("key", told)
         if not enabled:
             now_ms = self._clock.now_ms()
-            self._user_streams.terminate(now_ms, account.name)
+            self._user_streams.terminate(now_ms, account.name, key=key.name)
             if self._usdm is not None:
-                self._usdm.expire_listen_key(account.name, now_ms)
+                self._usdm.expire_listen_key(account.name, now_ms, key.name)
         # A fence counts only once it is written: a restart right after the answer must find it, and find
         # the listen key ended.
         self._record.flush()
-        return _json({"account": account.name, "enabled": enabled})
+        return _json(told)
 
     async def _list_faults(self, _request: web.Request) -> web.Response:
         now = time.monotonic_ns()

@@ -6,10 +6,11 @@ import hmac
 import re
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import NamedTuple
 from urllib.parse import quote_plus, urlencode
 
 from venue_sim import errors
-from venue_sim.model import Account
+from venue_sim.model import Account, ApiKey
 from venue_sim.parameters import Parameters
 
 _SIGNATURE = re.compile(rb"(?:^|&)signature=[^&]*")
@@ -23,35 +24,44 @@ MICROSECONDS_FROM = 10**14
 """A timestamp of this size or more is in microseconds: the venue takes both."""
 
 
+class Caller(NamedTuple):
+    """Who sent a request, by the key that came with it."""
+
+    account: Account
+    key: ApiKey
+
+
 class KeyRing:
     """Accounts by API key."""
 
     def __init__(self, accounts: Iterable[Account]) -> None:
-        self._by_key = {account.api_key: account for account in accounts}
+        self._by_key = {
+            key.api_key: Caller(account, key) for account in accounts for key in account.keys.values()
+        }
 
-    def find(self, api_key: str | None) -> Account | None:
-        """The account of a key, verified or not."""
+    def find(self, api_key: str | None) -> Caller | None:
+        """Whose a key is, verified or not."""
         return self._by_key.get(api_key) if api_key else None
 
-    def require(self, api_key: str | None) -> Account:
-        """The account of a key.
+    def require(self, api_key: str | None) -> Caller:
+        """Whose a key is.
 
         Raises:
             VenueError: -2014 when there is no key in form, -2015 when it is unknown or disabled.
         """
-        account = self.find(api_key)
-        if account is not None and account.key_enabled:
-            return account
+        caller = self.find(api_key)
+        if caller is not None and caller.key.enabled:
+            return caller
         if not api_key or not _KEY.match(api_key):
             raise errors.bad_key_format()
         raise errors.rejected_key()
 
 
-def check_signed(account: Account, parameters: Parameters, payloads: Iterable[bytes], now_ms: int) -> None:
+def check_signed(key: ApiKey, parameters: Parameters, payloads: Iterable[bytes], now_ms: int) -> None:
     """Check the time window and the signature of a signed request.
 
     Args:
-        account: whose secret signs.
+        key: whose secret signs.
         parameters: as received, `timestamp`, `recvWindow` and `signature` included.
         payloads: the byte strings that the client may have signed; one of them must match.
         now_ms: the venue's time.
@@ -74,7 +84,7 @@ def check_signed(account: Account, parameters: Parameters, payloads: Iterable[by
         raise errors.outside_recv_window()
     sent = signature.lower().encode()
     for payload in payloads:
-        if hmac.compare_digest(hmac.digest(account.api_secret, payload, "sha256").hex().encode(), sent):
+        if hmac.compare_digest(hmac.digest(key.api_secret, payload, "sha256").hex().encode(), sent):
             return
     raise errors.bad_signature()
 

@@ -91,6 +91,13 @@ def with_client_id(body: Any, client_id: str) -> Any:
     return {name: client_id if name in _CLIENT_IDS else value for name, value in body.items()}
 
 
+def with_status(body: Any, status: str) -> Any:
+    """A good answer that says the same status of every order."""
+    if isinstance(body, list):
+        return [with_status(row, status) for row in body]
+    return {**body, "status": status} if isinstance(body, dict) and "status" in body else body
+
+
 def reset(transport: asyncio.Transport) -> None:
     """End a connection with a TCP RST: without lingering the kernel sends no FIN."""
     held = transport.get_extra_info("socket")

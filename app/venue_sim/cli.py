@@ -45,7 +45,10 @@ The smallest configuration:
 \b
 accounts.json (or, without accounts_file, the systemd credential "accounts"; the key likewise, "tls_key"):
   [{"name": "trader-01", "api_key": "...", "api_secret": "...",
-    "balances": {"USDT": "100000", "BTC": "2"}, "usdm_balance": "10000"}]
+    "balances": {"USDT": "100000", "BTC": "2"}, "usdm_balance": "10000",
+    "keys": [{"name": "panic", "api_key": "...", "api_secret": "..."}]}]
+
+`keys` are further API keys of the account, each of which can be disabled by itself.
 \b
 USDM futures as well (usdm_balance: an account's first wallet, where it is not the one set here):
   usdm:
@@ -63,6 +66,10 @@ Keep the next fill from an account's stream, drop all its streams, refuse its ke
   curl -X POST localhost:8480/faults -d '{"kind": "disconnect", "account": "trader-01",
     "duration_seconds": 5}'
   curl -X PUT localhost:8480/accounts/trader-01/key -d '{"enabled": false}'
+  curl -X PUT localhost:8480/accounts/trader-01/keys/panic -d '{"enabled": false}'
+Answer that an account's orders are cancelled and leave them open:
+  curl -X POST localhost:8480/faults -d '{"kind": "ignore_cancel", "account": "trader-01",
+    "duration_seconds": 30}'
 """
 
 

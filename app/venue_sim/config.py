@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from venue_sim.model import DECIMALS, MARGIN_ASSET, Account, Balance, Rules
+from venue_sim.model import DECIMALS, MARGIN_ASSET, Account, ApiKey, Balance, Rules
 
 
 class ConfigError(Exception):
@@ -90,7 +90,10 @@ class RateLimits(_Settings):
 
 
 class Symbol(_Settings):
-    """A symbol and its filters; `price` is where its market starts."""
+    """A symbol and its filters; `price` is where its market starts.
+
+    `events_per_second` of its own background flow; absent: the settings'.
+    """
 
     symbol: Annotated[str, Field(pattern=r"^[A-Z0-9]{2,20}$")]
     base: Asset
@@ -99,6 +102,7 @@ class Symbol(_Settings):
     tick_size: Positive
     step_size: Positive
     min_notional: Amount
+    events_per_second: Annotated[int, Field(ge=0, le=2000)] | None = None
 
     @model_validator(mode="after")
     def _exact_products(self) -> Symbol:
@@ -114,7 +118,7 @@ class Symbol(_Settings):
     def rules(self) -> Rules:
         """The rules that the exchange works with; their upper bounds suit very dear and very cheap assets."""
         return Rules(
-            **self.model_dump(),
+            **self.model_dump(exclude={"events_per_second"}),
             max_price=max(Decimal(1_000_000), self.price * 10),
             max_quantity=max(Decimal(9_000_000), 10_000_000 // self.price),
         )
@@ -180,16 +184,25 @@ class Config(_Settings):
         return unique(symbols)
 
 
-class AccountEntry(_Settings):
-    """One account of the accounts file.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
-    `withdrawals`: its API key may withdraw. `usdm_balance`: what its futures wallet starts with, in USDT;
+
+class KeyEntry(_Settings):
+    """One API key of an account."""
+
+    name: Name
+    api_key: Annotated[SecretStr, Field(min_length=8, max_length=128)]
+    api_secret: Annotated[SecretStr, Field(min_length=8)]
+
+
+class AccountEntry(KeyEntry):
+    """One account of the accounts file, with its first API key; `keys`: its further ones.
+
+    `withdrawals`: its first key may withdraw. `usdm_balance`: what its futures wallet starts with, in USDT;
     absent, the settings' balance.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-    api_key: Annotated[SecretStr, Field(min_length=8, max_length=128)]
-    api_secret: Annotated[SecretStr, Field(min_length=8)]
+    keys: list[KeyEntry] = []
     balances: dict[Asset, Amount] = {}
     usdm_balance: Amount | None = None
     withdrawals: bool = False
@@ -234,24 +247,43 @@ def load_accounts(config: Config, config_path: Path) -> list[Account]:
         raise ConfigError(f"{path}: line {error.lineno}: not JSON: {error.msg}") from None
     except ValidationError as error:
         raise ConfigError(f"{path}: {_first(error)}") from None
-    seen: set[str] = set()
-    for index, entry in enumerate(entries):
-        for key, value in (("name", entry.name), ("api_key", entry.api_key.get_secret_value())):
-            if f"{key} {value}" in seen:
-                raise ConfigError(f"{path}: {index}.{key}: the same as another account's")
-            seen.add(f"{key} {value}")
+    if twice := _twice(entries):
+        raise ConfigError(f"{path}: {twice}")
     return [
         Account(
             name=entry.name,
-            api_key=entry.api_key.get_secret_value(),
-            api_secret=entry.api_secret.get_secret_value().encode(),
             uid=number,
-            withdrawals=entry.withdrawals,
+            keys=_keys(entry),
             balances={asset: Balance(free=amount) for asset, amount in entry.balances.items()},
             usdm_balance=_first_wallet(config, entry),
         )
         for number, entry in enumerate(entries, start=1)
     ]
+
+
+def _twice(entries: list[AccountEntry]) -> str | None:
+    """Which name or API key stands there a second time; None when all differ."""
+    seen: set[str] = set()
+    for index, entry in enumerate(entries):
+        for where, name, key in (
+            (f"{index}.", entry.name, entry),
+            *((f"{index}.keys.{at}.", f"{entry.name}/{key.name}", key) for at, key in enumerate(entry.keys)),
+        ):
+            for field, value in (("name", name), ("api_key", key.api_key.get_secret_value())):
+                if f"{field} {value}" in seen:
+                    return f"{where}{field}: the same as another's"
+                seen.add(f"{field} {value}")
+    return None
+
+
+def _keys(entry: AccountEntry) -> dict[str, ApiKey]:
+    """The first, which has no name here, and the further ones."""
+    keys = {
+        name: ApiKey(name, key.api_key.get_secret_value(), key.api_secret.get_secret_value().encode())
+        for name, key in (("", entry), *((key.name, key) for key in entry.keys))
+    }
+    keys[""].withdrawals = entry.withdrawals
+    return keys
 
 
 def _first_wallet(config: Config, entry: AccountEntry) -> Decimal | None:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from venue_sim.exchange import LIMIT, LIMIT_MAKER, MARKET, Market
-from venue_sim.model import BUY, DECIMALS, Account, Fill, Order, Rules, Trade, money
+from venue_sim.model import BUY, DECIMALS, Account, ApiKey, Fill, Order, Rules, Trade, money
 
 Json = dict[str, Any]
 
@@ -169,13 +169,13 @@ def account(held: Account, maker_fee: Decimal, taker_fee: Decimal, omit_zero: bo
     }
 
 
-def api_restrictions(held: Account) -> Json:
-    """What an account's API key may do (GET /sapi/v1/account/apiRestrictions)."""
+def api_restrictions(held: Account, key: ApiKey) -> Json:
+    """What an API key of an account may do (GET /sapi/v1/account/apiRestrictions)."""
     return {
         "ipRestrict": False,
         "createTime": KEY_CREATED_MS,
         "enableReading": True,
-        "enableWithdrawals": held.withdrawals,
+        "enableWithdrawals": key.withdrawals,
         "enableInternalTransfer": False,
         "enableMargin": False,
         "enableFutures": held.usdm_balance is not None,

@@ -7,7 +7,7 @@ that happens is told to the sinks (the record, the streams) at the moment it hap
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol
@@ -119,13 +119,15 @@ class Exchange:
             r.symbol: Market(r, OrderBook(), r.price, r.price, r.price, r.price, now_ms) for r in rules
         }
         self.accounts = {a.name: a for a in accounts}
-        self.house = Account("house", "", b"", uid=0, is_house=True)
+        self.house = Account("house", uid=0, is_house=True)
         self.fees: dict[str, Decimal] = {}
         self.maker_fee = maker_fee
         self.taker_fee = taker_fee
         self.next_order_id = 1
         self.next_trade_id = 1
         self.sinks: list[Sink] = []
+        self.spares: Callable[[str], bool] = lambda _client_id: False
+        """Which orders stay open though they are cancelled: the sabotage of a fault."""
 
     def market(self, symbol: str) -> Market:
         """The market of a symbol.
@@ -216,6 +218,8 @@ class Exchange:
 
     def cancel(self, order: Order, now_ms: int, cancel_id: str) -> None:
         """Cancel an open order; `cancel_id` is the client id of the cancel request."""
+        if self.spares(order.client_order_id):
+            return
         market = self.markets[order.rules.symbol]
         market.book.remove(order)
         self._finish(order, CANCELED, now_ms)

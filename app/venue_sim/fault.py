@@ -25,9 +25,13 @@ BAD_JSON = "bad_json"
 EMPTY = "empty"
 OTHER_ID = "other_id"
 NO_ID = "no_id"
+IGNORE_CANCEL = "ignore_cancel"
 REQUEST_KINDS = (
-    LATENCY, ERROR, HANG, RESET, CLOSE, TRUNCATED, HTML, BAD_JSON, EMPTY, OTHER_ID, NO_ID,
+    LATENCY, ERROR, HANG, RESET, CLOSE, TRUNCATED, HTML, BAD_JSON, EMPTY, OTHER_ID, NO_ID, IGNORE_CANCEL,
 )  # fmt: skip
+
+CANCELS = ".cancel"
+"""Part of the name of every endpoint that cancels."""
 
 DUPLICATE = "duplicate"
 REORDER = "reorder"
@@ -56,6 +60,7 @@ _OWN = {
     LATENCY: ("latency_ms",),
     ERROR: ("code", "http_status", "message", "body", "retry_after_seconds"),
     HTML: ("http_status",),
+    IGNORE_CANCEL: ("client_order_id",),
     LATE: ("latency_ms",),
     DISCONNECT: ("close_code",),
     CLOCK_SKEW: ("offset_ms",),
@@ -84,6 +89,8 @@ class Fault:
             the connection with a TCP RST and "close" in order, both without an answer, "truncated" announces
             more than it sends and closes, "html" answers with a page, "bad_json" with cut JSON, "empty" with
             nothing; "other_id" names another client order id in a good answer, "no_id" leaves the ids out.
+            Of a request that cancels: "ignore_cancel" answers that it was done and leaves the orders open,
+            or only the one of `client_order_id`.
             Of an event: "duplicate" sends it twice, "reorder" after the next one, "late" after a while,
             "drop" never.
             Of a connection with streams: "silence" freezes it (nothing sent, nothing read, no pong),
@@ -99,8 +106,8 @@ class Fault:
         share: of what matches, 0..1. Of connections, each is drawn once.
         count: hits after which it ends; None is any number.
         stage: "before" the venue acts on the request, or "after" (the order is live, nobody was told).
-        latency_ms, code, http_status, message, body, retry_after_seconds, close_code, offset_ms: what the
-            kind needs. `body` is sent as plain text in place of the venue's JSON.
+        latency_ms, code, http_status, message, body, retry_after_seconds, close_code, offset_ms,
+            client_order_id: what the kind needs. `body` is sent as plain text in place of the venue's JSON.
         ends_monotonic_ns: when it is over.
         hits: so far.
     """
@@ -127,6 +134,7 @@ class Fault:
     retry_after_seconds: int | None = None
     close_code: int = ABNORMAL_CLOSE
     offset_ms: int = 0
+    client_order_id: str | None = None
     hits: int = 0
 
     def describe(self, now_monotonic_ns: int) -> dict[str, Any]:

@@ -23,7 +23,7 @@ USER_EVENTS = frozenset(
 CLOSE_CODES = (1000, 1001, kinds.ABNORMAL_CLOSE, 1008, 1011, 1012, 1013)
 
 _AFTER_UNLESS_TOLD = frozenset(kinds.REQUEST_KINDS) - {kinds.LATENCY, kinds.ERROR}
-_ONLY_AFTER = (kinds.OTHER_ID, kinds.NO_ID)
+_ONLY_AFTER = (kinds.OTHER_ID, kinds.NO_ID, kinds.IGNORE_CANCEL)
 _MARKET_KINDS = (kinds.LATE, kinds.SILENCE, kinds.DISCONNECT, kinds.SERVER_SHUTDOWN)
 
 
@@ -57,6 +57,7 @@ class FaultReader:
             "body": _text,
             "retry_after_seconds": _whole(0, LONGEST_SECONDS),
             "close_code": _one_of(CLOSE_CODES),
+            "client_order_id": _text,
             "offset_ms": _whole(-LONGEST_SECONDS * 1000, LONGEST_SECONDS * 1000),
             "duration_seconds": _number(0, LONGEST_SECONDS),
         }
@@ -121,6 +122,8 @@ def _defaults(kind: str) -> dict[str, Any]:
 def _check_combination(kind: str, values: dict[str, Any]) -> None:
     if kind in _ONLY_AFTER and values["stage"] != kinds.AFTER:
         raise FaultError(f"stage: {kind} changes the answer of what was done: only {kinds.AFTER}")
+    if kind == kinds.IGNORE_CANCEL and kinds.CANCELS not in values.get("endpoint", kinds.CANCELS):
+        raise FaultError("endpoint: an ignore_cancel fault is only of those that cancel")
     if kind == kinds.HTML and values["transport"] != kinds.REST:
         raise FaultError(f"transport: an {kind} fault is only of {kinds.REST}")
     if values.get("stream") == kinds.MARKET:

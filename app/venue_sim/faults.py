@@ -5,7 +5,16 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from venue_sim.fault import CLOCK_SKEW, CONNECTION_KINDS, EVENT_KINDS, HOLDING, REQUEST_KINDS, Fault
+from venue_sim.fault import (
+    CANCELS,
+    CLOCK_SKEW,
+    CONNECTION_KINDS,
+    EVENT_KINDS,
+    HOLDING,
+    IGNORE_CANCEL,
+    REQUEST_KINDS,
+    Fault,
+)
 from venue_sim.fault_reader import FaultReader
 
 
@@ -87,6 +96,7 @@ class Faults:
             and fault.endpoint in (None, endpoint)
             and fault.transport in (None, transport)
             and fault.peer in (None, peer)
+            and (fault.kind != IGNORE_CANCEL or CANCELS in endpoint)
             and self.draw(fault)
         ]
 

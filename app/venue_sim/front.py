@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from venue_sim import errors
 from venue_sim import fault as kinds
-from venue_sim.auth import check_signed
-from venue_sim.broken_answers import with_client_id, without_ids
+from venue_sim.auth import Caller, check_signed
+from venue_sim.broken_answers import with_client_id, with_status, without_ids
 from venue_sim.endpoints import Endpoint
 from venue_sim.errors import VenueError
 from venue_sim.fault import Fault
 from venue_sim.faults import Faults
-from venue_sim.model import Account
+from venue_sim.model import CANCELED, Account
 from venue_sim.parameters import Parameters
 from venue_sim.record import Record
 from venue_sim.venue import Venue
@@ -68,7 +69,7 @@ class Reply:
     body: Any = None
     error: VenueError | None = None
     headers: dict[str, str] = field(default_factory=dict)
-    account: Account | None = None
+    caller: Caller | None = None
     text: str | None = None
     broken: Fault | None = None
 
@@ -89,9 +90,9 @@ class Front:
 
     def hits(self, call: Call) -> list[Fault]:
         """The faults that hit a call; none in the usual case."""
-        account = self.venue.keys.find(call.api_key)
+        caller = self.venue.keys.find(call.api_key)
         return self.faults.hits(
-            account.name if account else None,
+            caller.account.name if caller else None,
             call.endpoint.name,
             call.transport,
             call.peer,
@@ -124,7 +125,8 @@ class Front:
                 reply = reply or _refusal(_UNABLE)
                 reply.broken = fault
         if reply is None:
-            reply = self._process(call, request_id, run)
+            with self._sparing([hit for hit in hits if hit.kind == kinds.IGNORE_CANCEL]):
+                reply = self._process(call, request_id, run)
             for fault in (hit for hit in hits if hit.stage == kinds.AFTER):
                 if fault.kind == kinds.LATENCY:
                     await asyncio.sleep(fault.latency_ms / 1000)
@@ -134,10 +136,25 @@ class Front:
                     reply.body = with_client_id(reply.body, self.venue.new_client_id())
                 elif fault.kind == kinds.NO_ID:
                     reply.body = without_ids(reply.body)
+                elif fault.kind == kinds.IGNORE_CANCEL:
+                    reply.body = with_status(reply.body, CANCELED)
                 else:
                     reply.broken = fault
         self._write(call, request_id, reply, hits)
         return reply
+
+    @contextmanager
+    def _sparing(self, ignored: list[Fault]) -> Iterator[None]:
+        """Let orders live on that are cancelled meanwhile."""
+        spared = {fault.client_order_id for fault in ignored}
+        exchange = self.venue.exchange
+        plain = exchange.spares
+        if spared:
+            exchange.spares = lambda client_id: None in spared or client_id in spared
+        try:
+            yield
+        finally:
+            exchange.spares = plain
 
     def _process(self, call: Call, request_id: int, run: Callable[[Account | None], Any] | None) -> Reply:
         venue = self.venue
@@ -149,10 +166,11 @@ class Front:
             used = venue.limits.weigh(call.peer, endpoint.weigh(call.parameters), now_ms)
             reply.headers["X-MBX-USED-WEIGHT"] = reply.headers["X-MBX-USED-WEIGHT-1M"] = str(used)
             if endpoint.signed is not None:
-                reply.account = account = venue.keys.require(call.api_key)
+                reply.caller = venue.caller = caller = venue.keys.require(call.api_key)
+                account = caller.account
                 _check_names(call, endpoint.parameters | COMMON | call.extra)
                 if not endpoint.key_only:
-                    check_signed(account, call.parameters, call.payloads, now_ms)
+                    check_signed(caller.key, call.parameters, call.payloads, now_ms)
                 reply.body = run(account) if run else endpoint.signed(venue, account, call.parameters, now_ms)
                 if endpoint.places_order:
                     reply.headers |= venue.limits.count_order(account.name, now_ms)
@@ -168,10 +186,11 @@ class Front:
             reply.headers |= _retry_after(error)
         finally:
             self.record.request_id = None
+            venue.caller = None
         return reply
 
     def _write(self, call: Call, request_id: int, reply: Reply, hits: list[Fault] | None) -> None:
-        account = reply.account or self.venue.keys.find(call.api_key)
+        caller = reply.caller or self.venue.keys.find(call.api_key)
         broken = reply.broken.kind if reply.broken else None
         code: int | None = reply.error.code if reply.error else 0
         http_status: int | None = reply.http_status
@@ -194,7 +213,8 @@ class Front:
                 "transport": call.transport,
                 "market": call.endpoint.market,
                 "endpoint": call.endpoint.name,
-                "account": account.name if account else None,
+                "account": caller.account.name if caller else None,
+                "key": caller.key.name if caller else None,
                 "params": {name: value for name, value in call.parameters.items() if name not in UNRECORDED},
                 "http_status": http_status,
                 "code": code,

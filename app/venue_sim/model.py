@@ -124,8 +124,20 @@ class Trade:
 
 
 @dataclass(slots=True, eq=False)
+class ApiKey:
+    """One API key of an account. Each is disabled by itself; the account's first has the name ""."""
+
+    name: str
+    api_key: str = field(repr=False)
+    api_secret: bytes = field(repr=False)
+    enabled: bool = True
+    withdrawals: bool = False
+    """Whether it may withdraw."""
+
+
+@dataclass(slots=True, eq=False)
 class Account:
-    """An account with its credentials, money, orders and fills in one market.
+    """An account with its keys, money, orders and fills in one market.
 
     The house account of the background flow has `is_house` set: it may go below zero, so that its balance is
     the exact counterpart of what the real accounts gained or lost. Closed orders and fills beyond `history`
@@ -133,14 +145,11 @@ class Account:
     """
 
     name: str
-    api_key: str = field(repr=False)
-    api_secret: bytes = field(repr=False)
     uid: int
+    keys: dict[str, ApiKey] = field(default_factory=dict)
+    """By name, the first one first."""
     is_house: bool = False
     market: str = SPOT
-    key_enabled: bool = True
-    withdrawals: bool = False
-    """Whether its API key may withdraw."""
     history: int = 20_000
     balances: dict[str, Balance] = field(default_factory=dict)
     usdm_balance: Decimal | None = None

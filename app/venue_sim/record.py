@@ -6,10 +6,11 @@ by the true clock whatever the venue's says).
 kind      fields
 start     version, seed, symbols, usdm_symbols
 request   request_id, arrival_monotonic_ns, arrival_wall_ns, done_monotonic_ns, peer, transport (rest | ws),
-          endpoint, account, params (without apiKey and signature), http_status, code (0: success), fault (id
-          of the last that hit it, or null), outcome (answered, or the kind of the fault that broke the
-          answer: hang | reset | close | truncated | html | bad_json | empty); http_status is null when
-          nothing was answered, code also when no JSON that can be read was
+          endpoint, account, key (the name of its API key, "" = the first), params (without apiKey and
+          signature), http_status, code (0: success), fault (id of the last that hit it, or null), outcome
+          (answered, or the kind of the fault that broke the answer: hang | reset | close | truncated | html |
+          bad_json | empty); http_status is null when nothing was answered, code also when no JSON that can be
+          read was
           Entries of orders, accounts and connections have `market` (spot | usdm); ids count in each market
           by themselves
 order     request_id (of the request that caused it, also of another account's; null for a fill by the
@@ -26,7 +27,7 @@ stream    fault (id, or null when it is the venue's own doing), stream (user | m
           action: what became of an event (duplicate | reorder | late | drop, with event, execution,
           client_order_id and trade_id; of market streams not recorded), or of a connection (silence |
           terminate | disconnect | server_shutdown; without a fault life_over | pong_missed)
-key       account, enabled: its API key was disabled or enabled, in both markets
+key       account, key, enabled: one of its API keys was disabled or enabled, in both markets
 stop      an orderly stop
 
 It is never rotated. An order that another fills, or is filled by, costs about 2 kB over REST or the WebSocket

@@ -42,7 +42,8 @@ class Recovery:
         if account is None:
             return
         if kind == "key":
-            account.key_enabled = entry["enabled"]
+            if (key := account.keys.get(entry.get("key", ""))) is not None:
+                key.enabled = entry["enabled"]
         elif kind == "balances":
             for asset, (free, locked) in entry["balances"].items():
                 account.balances[asset] = Balance(Decimal(free), Decimal(locked))

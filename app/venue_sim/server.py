@@ -6,7 +6,7 @@ import asyncio
 import random
 import ssl
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from venue_sim import __version__, market_socket, ws_api
 from venue_sim.admin import AdminApi
 from venue_sim.auth import KeyRing
 from venue_sim.clock import Clock
-from venue_sim.config import Config
+from venue_sim.config import Config, Symbol
 from venue_sim.connections import Connections
 from venue_sim.exchange import Exchange
 from venue_sim.faults import Faults
@@ -122,13 +122,15 @@ class VenueServer:
             },
         )
         flows = [
-            Flow(exchange, market, config.background, config.seed)
-            for exchange in (self.exchange, *([self.usdm.exchange] if self.usdm else []))
-            for market in exchange.markets.values()
+            flow
+            for exchange, symbols in (
+                (self.exchange, config.symbols),
+                *([(self.usdm.exchange, config.usdm.symbols)] if self.usdm and config.usdm else []),
+            )
+            for flow in self._flows(exchange, symbols)
         ]
-        if config.background.events_per_second:
-            for flow in flows:
-                flow.fill_book(time.time_ns() // 1_000_000)
+        for flow in flows:
+            flow.fill_book(time.time_ns() // 1_000_000)
         context = _tls(config.api.certificate, config.api.key)
         server = StampedServer(self._handle, access_log=None)
         api = web.ServerRunner(server, shutdown_timeout=STOP_SECONDS)
@@ -143,6 +145,17 @@ class VenueServer:
             self._run(self.usdm.run())
         for flow in flows:
             self._run(flow.run(clock))
+
+    def _flows(self, exchange: Exchange, symbols: Sequence[Symbol]) -> list[Flow]:
+        """Those of the symbols that have any."""
+        flows = []
+        for symbol in symbols:
+            own = self._config.background
+            if symbol.events_per_second is not None:
+                own = own.model_copy(update={"events_per_second": symbol.events_per_second})
+            if own.events_per_second:
+                flows.append(Flow(exchange, exchange.markets[symbol.symbol], own, self._config.seed))
+        return flows
 
     async def stop(self) -> None:
         """Close the connections and write the record to its end."""

@@ -150,8 +150,9 @@ def account(venue: Venue, held: Account, parameters: Parameters, _now_ms: int) -
 
 
 def api_restrictions(venue: Venue, held: Account, parameters: Parameters, _now_ms: int) -> Any:
-    """What the account's API key may do."""
-    return dialect.api_restrictions(held)
+    """What the API key that came with the request may do."""
+    assert venue.caller is not None
+    return dialect.api_restrictions(held, venue.caller.key)
 
 
 def _page(found: list[T], limit: int, newest: bool) -> list[T]:

@@ -25,11 +25,13 @@ class UserStreams:
 
     def __init__(self) -> None:
         self.way: Way = Straight()
-        self._subscriptions: dict[str, list[tuple[int, Connection]]] = {}
+        self._subscriptions: dict[str, list[tuple[int, Connection, str]]] = {}
 
-    def subscribe(self, account: Account, subscription_id: int, connection: Connection) -> None:
-        """Send an account's events to a connection from now on."""
-        self._subscriptions.setdefault(account.name, []).append((subscription_id, connection))
+    def subscribe(
+        self, account: Account, subscription_id: int, connection: Connection, key: str = ""
+    ) -> None:
+        """Send an account's events to a connection from now on; `key` is the name of the key that asked."""
+        self._subscriptions.setdefault(account.name, []).append((subscription_id, connection, key))
         connection.accounts.add(account.name)
 
     def unsubscribe(self, connection: Connection, subscription_id: int | None = None) -> None:
@@ -37,18 +39,21 @@ class UserStreams:
         for name in list(connection.accounts):
             self._drop(name, connection, subscription_id)
 
-    def terminate(self, now_ms: int, account: str | None, connection: Connection | None = None) -> None:
+    def terminate(
+        self, now_ms: int, account: str | None, connection: Connection | None = None, key: str | None = None
+    ) -> None:
         """End subscriptions by the venue's own will, and tell it to those who held them.
 
         Args:
             now_ms: the venue's time.
             account: whose, None: everybody's.
             connection: on which, None: on any.
+            key: of which key, None: of any.
         """
         event = events.stream_terminated(now_ms)
         for name in [account] if account is not None else list(self._subscriptions):
-            for subscription_id, held in list(self._subscriptions.get(name, ())):
-                if connection in (None, held):
+            for subscription_id, held, by in list(self._subscriptions.get(name, ())):
+                if connection in (None, held) and key in (None, by):
                     held.put(_message(subscription_id, event))
                     self._drop(name, held, subscription_id)
 
@@ -71,20 +76,20 @@ class UserStreams:
         """The book goes to the market streams."""
 
     def _send(self, account: Account, event: Json) -> None:
-        for subscription_id, connection in self._subscriptions[account.name]:
+        for subscription_id, connection, _ in self._subscriptions[account.name]:
             self.way.send_user(connection, account.name, event, _message(subscription_id, event))
 
     def _drop(self, name: str, connection: Connection, subscription_id: int | None) -> None:
         kept = [
-            (number, held)
-            for number, held in self._subscriptions.get(name, ())
+            (number, held, by)
+            for number, held, by in self._subscriptions.get(name, ())
             if held is not connection or subscription_id not in (None, number)
         ]
         if kept:
             self._subscriptions[name] = kept
         else:
             self._subscriptions.pop(name, None)
-        if not any(held is connection for _, held in kept):
+        if not any(held is connection for _, held, _ in kept):
             connection.accounts.discard(name)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 import string
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from venue_sim.auth import KeyRing
+from venue_sim.auth import Caller, KeyRing
 from venue_sim.clock import Clock
 from venue_sim.exchange import Exchange
 from venue_sim.limits import Limits
@@ -19,6 +19,7 @@ class Venue:
     """What a request is served from.
 
     `ids` makes the client order ids of those who send none; it is seeded, so that runs can be compared.
+    `caller` is who sent the signed request that is being served.
     """
 
     exchange: Exchange
@@ -26,6 +27,7 @@ class Venue:
     keys: KeyRing
     clock: Clock
     ids: random.Random
+    caller: Caller | None = field(default=None, init=False)
 
     def new_client_id(self) -> str:
         """A client order id in the venue's own form."""

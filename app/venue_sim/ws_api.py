@@ -129,11 +129,13 @@ class WsApiConnection:
         return None
 
     def _subscribe(self, account: Account | None) -> dict[str, int]:
+        caller = self._front.venue.caller
         assert account is not None
+        assert caller is not None
         number = self._next_subscription
         self._next_subscription += 1
         self._subscriptions.add(number)
-        self._streams.subscribe(account, number, self._connection)
+        self._streams.subscribe(account, number, self._connection, caller.key.name)
         return {"subscriptionId": number}
 
     def _unsubscribe(self, parameters: Parameters) -> dict[str, int]:
@@ -156,8 +158,8 @@ class WsApiConnection:
                 until_ms = now_ms + reply.error.retry_after_seconds * 1000
                 answer["error"]["data"] = {"serverTime": now_ms, "retryAfter": until_ms}
         if call is not None and call.parameters.get("returnRateLimits", "true") != "false":
-            places = call.endpoint.places_order and reply.account is not None
-            account = reply.account.name if places and reply.account else None
+            places = call.endpoint.places_order and reply.caller is not None
+            account = reply.caller.account.name if places and reply.caller else None
             answer["rateLimits"] = self._front.venue.limits.status(call.peer, account, now_ms)
         return orjson.dumps(answer)
 

@@ -6,3 +6,4 @@ ROOT = Path(__file__).resolve().parents[2]
 VAR = ROOT / "var"
 RELEASES = VAR / "releases"
 ROLLOUTS = VAR / "rollouts"
+EVIDENCE = VAR / "evidence"

@@ -22,6 +22,12 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
+def one_line(text: str, longest: int) -> str:
+    """Text that came from elsewhere, fit for a line: no line breaks, no control characters, not too long."""
+    words = " ".join(text.split())
+    return "".join(letter for letter in words if letter.isprintable())[:longest]
+
+
 def plural(count: int, word: str) -> str:
     """`1 host`, `2 hosts`."""
     return f"{count} {word}" if count == 1 else f"{count} {word}s"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from ops.bench import cli, orders
+from ops.bench import cli, orders, program
 from ops.bench.figures import Figure, show
 from ops.errors import OperatorError
 from ops.run import Done
@@ -35,14 +35,14 @@ def test_the_json_says_what_the_table_says(tmp_path: Path, capsys: pytest.Captur
 def test_a_missed_bound_is_the_exit_status(
     value: float, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(cli.BENCHMARKS, "converge", lambda peers: [Figure("a", value, "s", at_most=2)])
+    monkeypatch.setitem(cli.BENCHMARKS, "converge", lambda wanted: [Figure("a", value, "s", at_most=2)])
     assert CliRunner().invoke(cli.main, ["converge"]).exit_code == status
 
 
 def test_an_unknown_benchmark_is_named() -> None:
     result = CliRunner().invoke(cli.main, ["nothing"])
     assert result.exit_code == 2
-    assert "'nothing' is not one of 'converge', 'orders'" in result.output
+    assert "'nothing' is not one of 'converge', 'kill', 'orders'" in result.output
 
 
 def test_a_least_value_is_held_from_itself_up() -> None:
@@ -139,6 +139,6 @@ def test_each_promise_about_orders_can_be_missed(
 
 def test_a_program_without_a_result_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(orders, "DISK", tmp_path)
-    monkeypatch.setattr(orders, "run", lambda *words, **named: Done([], 0, ["some noise"], 1.0))
+    monkeypatch.setattr(program, "run", lambda *words, **named: Done([], 0, ["some noise"], 1.0))
     with pytest.raises(OperatorError, match=r"benchmarks\.order_path printed no result"):
         orders.orders()

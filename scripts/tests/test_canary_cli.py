@@ -16,6 +16,7 @@ from ops import paths
 from ops.canary import soak as soak_module
 from ops.canary.cli import cli
 from ops.canary.record import Record, open_record
+from ops.evidence.chain import Chain
 from tests.canary_helpers import OLD_RELEASE, OLD_SHA256, FakePrometheus, proof, serve, settings
 
 HOSTS = [f"trader-{number:02}" for number in range(1, 5)]
@@ -27,6 +28,7 @@ def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     monkeypatch.setattr(paths, "RELEASES", tmp_path / "var/releases")
     monkeypatch.setattr(paths, "ROLLOUTS", tmp_path / "var/rollouts")
+    monkeypatch.setattr(paths, "EVIDENCE", tmp_path / "var/evidence")
     (tmp_path / "app/trader/telemetry").mkdir(parents=True)
     (tmp_path / "app/trader/telemetry/metrics.yml").write_text(METRICS)
     return make_release("trader")
@@ -111,6 +113,21 @@ def test_a_good_rollout_from_start_to_finish(fake: FakePrometheus, release: str)
     again = run("finish", "--rollout", folder, "--outcome", "aborted")
     assert (again.exit_code, again.stderr.count("\n")) == (2, 1)
     assert not (record.inventory_folder / "lock").exists()
+    (written,) = Chain(paths.EVIDENCE, "lab").examine().records
+    assert (written["id"], written["verdict"]) == (record.rollout, "pass")
+    assert written["hosts"] == HOSTS
+    assert written["steps"][:3] == [
+        {**step, "name": f"phase 1: {name}", "result": "pass"}
+        for step, name in zip(written["steps"], ("gate", "update", "soak"), strict=False)
+    ]
+    values = {one["name"]: one["value"] for one in written["values"]}
+    assert values == values | {"hosts_proven": 4, "hosts_not_proven": 0, "phases_passed": 3, "errors": 0.0}
+    assert [Path(file["path"]).name for file in written["attachments"]] == [
+        "plan.json",
+        "events.jsonl",
+        "result.json",
+        "report.html",
+    ]
 
 
 def test_a_bad_release_is_judged_and_its_way_back_proven(fake: FakePrometheus, release: str) -> None:
@@ -137,7 +154,26 @@ def test_a_bad_release_is_judged_and_its_way_back_proven(fake: FakePrometheus, r
     finished = run("finish", "--rollout", folder, "--outcome", "rolled_back", "--reason", "phase 1 failed")
     assert finished.exit_code == 0, finished.output
     assert "rolled back" in finished.stdout
+    (written,) = Chain(paths.EVIDENCE, "lab").examine().records
+    assert (written["verdict"], written["reasons"]) == ("fail", ["phase 1 failed"])
+    errors = next(one for one in written["values"] if one["name"] == "errors")
+    assert (errors["value"], errors["bound"], errors["held"]) == (0.2, 0.01, False)
+    assert written["steps"][-1]["name"] == "rollback"
     assert start(fake, release).exit_code == 0  # the lock was given up
+
+
+def test_evidence_that_was_changed_is_told_and_keeps_no_lock(fake: FakePrometheus, release: str) -> None:
+    folder = start(fake, release).stdout.splitlines()[-1]
+    assert run("finish", "--rollout", folder, "--outcome", "aborted").exit_code == 0
+    file = paths.EVIDENCE / "lab.jsonl"
+    file.write_bytes(file.read_bytes().replace(b"inconclusive", b"pass"))
+    folder = start(fake, release).stdout.splitlines()[-1]
+    finished = run("finish", "--rollout", folder, "--outcome", "aborted", "--reason", "by hand")
+    assert finished.exit_code == 2
+    assert "record 1" in finished.stderr
+    assert "was changed" in finished.stderr
+    assert not (Path(folder).parent / "lock").exists()
+    assert (Path(folder) / "report.html").exists()
 
 
 def test_a_touched_host_of_unknown_origin_does_not_hide_the_others(

@@ -7,7 +7,8 @@ import pytest
 
 from ops.canary import gate, lock
 from ops.canary.prometheus import Prometheus
-from ops.canary.record import Record, write_json
+from ops.canary.record import Record
+from ops.files import write_json
 from tests.canary_helpers import (
     OLD_RELEASE,
     OLD_SHA256,

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.canary.judge import bound_text, enough_scrapes, judge, overall, standing_criteria, value_text
+from ops.bounds import bound_text, value_text
+from ops.canary.judge import enough_scrapes, judge, overall, standing_criteria
 from ops.canary.plan import Criterion
 from ops.canary.prometheus import Answer, Sample
 
@@ -139,4 +140,4 @@ def test_values_for_a_person() -> None:
     assert value_text(0.0871, "s") == "87.1 ms"
     assert value_text(2.5, "s") == "2.5 s"
     assert value_text(None, "s") == "no data"
-    assert bound_text(criterion("max", 0)) == "<= 0 %"
+    assert bound_text("max", 0, "ratio") == "<= 0 %"

@@ -1,7 +1,6 @@
 import json
 import os
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -9,39 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ops import paths
 from ops.canary import timeline
 from ops.canary.finish import finish
-from ops.canary.record import Record, parse_time, write_json
-from ops.canary.timeline import Span, draw, host_spans, soak_bands
+from ops.canary.record import Record
+from ops.canary.timeline import STATES, host_spans, soak_bands
+from ops.files import write_json
+from ops.timeline import Span, draw
+from ops.times import parse_time
 from tests.canary_helpers import OLD_RELEASE, OLD_SHA256, plan_of, proof, prove, rollout
+from tests.page import Page
 
 NIGHT = 1_767_225_600.0  # 2026-01-01T00:00:00Z, as in the proofs of the helpers
 
 
-class Page(HTMLParser):
-    """Collects text, tags and addresses; complains about tags that are not closed."""
-
-    VOID = ("meta", "rect", "line", "br")
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.text = ""
-        self.addresses: list[str] = []
-        self.feed(html)
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in self.VOID:
-            assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += " ".join(data.split()) + " "
+@pytest.fixture(autouse=True)
+def _evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "EVIDENCE", tmp_path / "evidence")
 
 
 @pytest.fixture
@@ -178,7 +161,7 @@ def test_times_in_any_order_give_a_picture_without_gaps(
         assert span.start == edge
         assert span.end >= span.start
         edge = span.end
-    picture = draw([("trader-01", spans)], [], 10.0, 90.0)
+    picture = draw([("trader-01", spans)], [], 10.0, 90.0, STATES)
     for block in picture["rows"][0]["blocks"]:
         assert picture["left"] <= block["x"] <= picture["right"]
 
@@ -197,7 +180,7 @@ def test_a_soak_that_was_cut_off_lasts_to_the_end() -> None:
 
 @pytest.mark.parametrize("seconds", [0.5, 9, 60, 402, 4000, 90000])
 def test_the_axis_has_a_handful_of_ticks(seconds: float) -> None:
-    ticks = draw([], [], 0.0, seconds)["ticks"]
+    ticks = draw([], [], 0.0, seconds, STATES)["ticks"]
     assert 1 <= len(ticks) <= 10
     assert ticks[0]["text"] == "0:00"
 

@@ -1,34 +1,20 @@
 """The Ansible module `release`: what is on a host is whole, known and never the wrong one."""
 
 import hashlib
-import importlib.util
 import json
 import os
 import subprocess
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
-from ops import paths
+from tests.ansible_modules import load
 
 IDS = [f"trader-0.1.{number}-{number:012x}" for number in range(8)]
 
 
-def load() -> ModuleType:
-    """The module as Ansible would run it; Ansible's own library is in the environment."""
-    spec = importlib.util.spec_from_file_location(
-        "release_module", paths.ROOT / "playbooks/library/release.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-MODULE = load()
+MODULE = load("release")
 
 
 def releases(home: Path, check_mode: bool = False) -> Any:

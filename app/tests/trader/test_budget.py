@@ -14,7 +14,7 @@ from trader.venue.endpoints import TARIFFS, Cost, Counted, Endpoint, Limit, Tari
 from trader.venue.wire_errors import BudgetError, NotSentError
 
 SECOND_NS = 1_000_000_000
-WEIGHT, ORDERS, RESERVE, PACE_SECONDS = 20, 5, 4, 2
+WEIGHT, ORDERS, RESERVE, PACE_SECONDS, KILL_PACE_SECONDS = 20, 5, 4, 2, 0.5
 SMALL = Tariff(
     (Limit(Counted.WEIGHT, 10, WEIGHT), Limit(Counted.ORDERS, 3, ORDERS)),
     {Endpoint.PLACE: Cost(1, orders=1), Endpoint.QUERY: Cost(4), Endpoint.TRADES: Cost(9)},
@@ -31,7 +31,8 @@ REQUESTS = st.sampled_from([(p, e) for p, endpoints in ENDPOINTS.items() for e i
 
 def small_core(**settings: float) -> BudgetCore:
     values = {"reserve_share": RESERVE / WEIGHT, "max_wait_seconds": 2, "patience_seconds": 1_000}
-    return BudgetCore(SMALL, **(values | {"pace_seconds": PACE_SECONDS} | settings))
+    paces = {"pace_seconds": PACE_SECONDS, "kill_pace_seconds": KILL_PACE_SECONDS}
+    return BudgetCore(SMALL, **(values | paces | settings))
 
 
 def ask(core: BudgetCore, now_ns: int, *requests: tuple[Priority, Endpoint]) -> list[Ticket]:
@@ -75,7 +76,8 @@ class BudgetMachine(RuleBasedStateMachine):
         assert self.now_ns >= self.banned_ns
         if self.now_ns < self.limited_ns:
             assert ticket.priority <= Priority.CANCEL
-            recent = [t for at, t in self.sent if at > self.now_ns - PACE_SECONDS * SECOND_NS]
+            pace_seconds = KILL_PACE_SECONDS if ticket.priority is Priority.KILL else PACE_SECONDS
+            recent = [t for at, t in self.sent if at > self.now_ns - pace_seconds * SECOND_NS]
             assert recent == [ticket], "one at a time"
 
     def check_order(self, ticket: Ticket) -> None:

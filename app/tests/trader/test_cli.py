@@ -121,3 +121,21 @@ def test_commands_that_need_no_venue_do_not_load_it(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout == "[]\n"
+
+
+def test_a_kill_begins_with_few_imports(tmp_path: Path) -> None:
+    code = (
+        "import sys; from click.testing import CliRunner; from trader.cli import main\n"
+        "words = ['kill', '--config', sys.argv[1], '--by', 'ann', '--reason', ' ']\n"
+        "assert CliRunner().invoke(main, words).exit_code == 2\n"
+        "import trader.service.control_client\n"
+        "print(sorted({'asyncio', 'pydantic', 'apsw', 'orjson', 'prometheus_client'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(written(tmp_path))],
+        env=os.environ | {"PYTHONPATH": str(APP)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "[]\n", "each costs a core's time on every host of a fleet that is to stop now"

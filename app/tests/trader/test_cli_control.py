@@ -129,7 +129,7 @@ async def test_status(canned: Canned) -> None:
 
 
 async def test_status_of_a_service_that_has_fewer_parts(canned: Canned) -> None:
-    for part in answers.StatusAnswer.__optional_keys__:
+    for part in answers.StatusAnswer.__optional_keys__ & canned.status.keys():
         del canned.status[part]
     done = await canned.run("status")
     fields = dict(line.split("\t") for line in done.stdout.splitlines())

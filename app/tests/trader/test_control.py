@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from trader.service import control
-from trader.service.control import ControlClient, ControlError, ControlServer, RefusedError
+from trader.service.control import ControlServer, RefusedError
+from trader.service.control_client import ControlClient, ControlError
 from trader.telemetry.events import Events
 
 

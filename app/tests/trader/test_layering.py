@@ -10,8 +10,8 @@ import trader
 ROOT = Path(trader.__file__).resolve().parent
 FLOORS = [
     {"cli", "commands"},
-    {"service"},
-    {"strategy", "shadow", "preflight"},
+    {"service", "peers"},
+    {"strategy", "shadow", "preflight", "panic"},
     {"orders", "reconcile", "kill_switch"},
     {"risk", "journal", "venue", "telemetry"},
     {"model"},
@@ -73,6 +73,12 @@ def test_risk_is_pure(path: Path) -> None:
     assert not modules & {"datetime", "datetime.datetime"}, (
         "a `date` is a value, a `datetime` reads the clock"
     )
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "panic").glob("*.py")), ids=lambda path: path.name)
+def test_panic_needs_little_of_the_service(path: Path) -> None:
+    modules = {module for module in imported(ast.parse(path.read_text())) if module.startswith("trader.")}
+    assert {module.split(".")[1] for module in modules} <= {"panic", "kill_switch", "venue", "telemetry"}
 
 
 @pytest.mark.parametrize(

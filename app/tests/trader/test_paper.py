@@ -49,6 +49,9 @@ class PublicOnly:
     async def place(self, order: Order) -> Placement:
         raise AssertionError("an order was sent")
 
+    async def close_out(self, order: Order) -> Placement:
+        raise AssertionError("an order was sent")
+
     async def cancel(self, order: Order) -> Lookup:
         raise AssertionError("a cancel was sent")
 

@@ -15,6 +15,7 @@ import ccxt.pro
 from yarl import URL
 
 from tests.venue_sim.support import DEADLINE_SECONDS, RunningVenue
+from venue_sim.model import SPOT
 
 
 @asynccontextmanager
@@ -133,11 +134,14 @@ class Frames:
 
 
 @asynccontextmanager
-async def frames(venue: RunningVenue, account: str = "trader-01") -> AsyncIterator[Frames]:
-    """A connection to the WebSocket API, closed at the end."""
+async def frames(
+    venue: RunningVenue, account: str = "trader-01", market: str = SPOT
+) -> AsyncIterator[Frames]:
+    """A connection to a market's WebSocket API, closed at the end."""
+    name, path = ("ws-api", "ws-api/v3") if market == SPOT else ("ws-fapi", "ws-fapi/v1")
     connector = aiohttp.TCPConnector(ssl=venue.ssl_context())
     async with (
         aiohttp.ClientSession(connector=connector) as session,
-        session.ws_connect(f"wss://ws-api.{venue.hostname}/ws-api/v3") as socket,
+        session.ws_connect(f"wss://{name}.{venue.hostname}/{path}") as socket,
     ):
         yield Frames(venue, socket, account)

@@ -75,6 +75,14 @@ ACCOUNTS = [
 ]
 
 
+FURTHER_KEYS = ("panic", "peer")
+
+
+def key_of(account: TestAccount, name: str) -> TestAccount:
+    """One of an account's further keys."""
+    return TestAccount(account.name, f"{name}-{account.api_key}", f"{name}-{account.api_secret}")
+
+
 def resolve_test_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every name under `venue.test` lead to 127.0.0.1 in this process, with asyncio and uvloop."""
     real_socket, real_aiohttp = socket.getaddrinfo, ThreadedResolver.resolve
@@ -95,13 +103,18 @@ def resolve_test_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ThreadedResolver, "resolve", aiohttp_resolve)
 
 
+def _entry(name: str, credentials: TestAccount) -> dict[str, Any]:
+    return {"name": name, "api_key": credentials.api_key, "api_secret": credentials.api_secret}
+
+
 class RunningVenue:
     """A running emulator.
 
     Attributes:
         hostname: as the service's `venue.hostname` and ccxt's `hostname`: "venue.test:PORT".
         ca_file: the CA to trust.
-        accounts: credentials by name ("trader-01" .. "trader-03").
+        accounts: credentials by name ("trader-01" .. "trader-03"), those of the further keys too
+            ("trader-01/panic").
         record_path: the record.
     """
 
@@ -109,13 +122,15 @@ class RunningVenue:
         self.folder = folder
         self.ca_file = certificates.ca_file
         self.accounts = {account.name: account for account in ACCOUNTS}
+        self.accounts |= {f"{a.name}/{name}": key_of(a, name) for a in ACCOUNTS for name in FURTHER_KEYS}
         self.record_path = folder / "record.jsonl"
         self.config_path = folder / "venue.yml"
         accounts_file = folder / "accounts.json"
         accounts_file.write_text(
             json.dumps(
                 [
-                    {"name": a.name, "api_key": a.api_key, "api_secret": a.api_secret, "balances": a.balances}
+                    {**_entry(a.name, a), "balances": a.balances}
+                    | {"keys": [_entry(name, self.accounts[f"{a.name}/{name}"]) for name in FURTHER_KEYS]}
                     for a in ACCOUNTS
                 ]
             )

@@ -8,11 +8,13 @@ import pytest
 
 from venue_sim.auth import KeyRing, check_signed, rest_payload, ws_payloads
 from venue_sim.errors import VenueError
-from venue_sim.model import Account
+from venue_sim.model import Account, ApiKey
 from venue_sim.parameters import Parameters
 
 NOW_MS = 1_700_000_000_000
-ACCOUNT = Account("a", "key-of-account-a", b"secret", 1)
+KEY = ApiKey("", "key-of-account-a", b"secret")
+SECOND = ApiKey("panic", "second-key-of-account-a", b"other")
+ACCOUNT = Account("a", 1, {key.name: key for key in (KEY, SECOND)})
 
 
 def sign(payload: bytes) -> str:
@@ -27,7 +29,7 @@ def check(
         parameters["timestamp"] = timestamp
     if window is not None:
         parameters["recvWindow"] = window
-    check_signed(ACCOUNT, parameters, [b"x"], NOW_MS)
+    check_signed(KEY, parameters, [b"x"], NOW_MS)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,8 @@ def test_what_a_websocket_client_signs() -> None:
 
 def test_keys() -> None:
     ring = KeyRing([ACCOUNT])
-    assert ring.require("key-of-account-a") is ACCOUNT
+    assert ring.require("key-of-account-a") == (ACCOUNT, KEY)
+    assert ring.require("second-key-of-account-a") == (ACCOUNT, SECOND)
     for key, code in (
         (None, -2014),
         ("", -2014),
@@ -105,9 +108,11 @@ def test_keys() -> None:
 
 
 def test_a_disabled_key_is_known_and_refused() -> None:
-    account = Account("a", "key-of-account-a", b"s", uid=1, key_enabled=False)
+    key = ApiKey("", "key-of-account-a", b"s", enabled=False)
+    account = Account("a", 1, {"": key, "panic": SECOND})
     ring = KeyRing([account])
-    assert ring.find("key-of-account-a") is account
+    assert ring.find("key-of-account-a") == (account, key)
+    assert ring.require("second-key-of-account-a") == (account, SECOND)
     with pytest.raises(VenueError) as refused:
         ring.require("key-of-account-a")
     assert (refused.value.code, refused.value.http_status) == (-2015, 401)

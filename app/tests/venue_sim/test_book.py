@@ -11,7 +11,7 @@ from venue_sim.matching.book import OrderBook
 from venue_sim.model import BUY, SELL, ZERO, Account, Order, Rules
 
 RULES = Rules("BTCUSDT", "BTC", "USDT", Decimal(100), Decimal(1), Decimal(1), Decimal(0))
-HOUSE = Account("house", "", b"", 0, is_house=True)
+HOUSE = Account("house", 0, is_house=True)
 
 prices = st.integers(95, 105).map(Decimal)
 quantities = st.integers(1, 9).map(Decimal)

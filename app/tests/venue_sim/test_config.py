@@ -13,6 +13,7 @@ import yaml
 from venue_sim.config import ConfigError, load_accounts, load_config, with_tls_key
 
 ACCOUNT = {"name": "trader-01", "api_key": "key-of-trader-01", "api_secret": "hush-hush-hush"}
+KEY = {"name": "panic", "api_key": "second-key-of-trader-01", "api_secret": "hush-hush-panic"}
 
 
 @pytest.fixture
@@ -136,8 +137,15 @@ def test_not_settings_at_all(tmp_path: Path, text: str, complaint: str) -> None:
         (json.dumps([ACCOUNT | {"api_secret": "hush"}]), "0.api_secret: "),
         (json.dumps([ACCOUNT | {"colour": "red"}]), "0.colour: "),
         (json.dumps([ACCOUNT | {"balances": {"USDT": "-1"}}]), "0.balances.USDT: "),
-        (json.dumps([ACCOUNT, ACCOUNT]), "1.name: the same as another account's"),
-        (json.dumps([ACCOUNT, ACCOUNT | {"name": "b"}]), "1.api_key: the same as another account's"),
+        (json.dumps([ACCOUNT, ACCOUNT]), "1.name: the same as another's"),
+        (json.dumps([ACCOUNT, ACCOUNT | {"name": "b"}]), "1.api_key: the same as another's"),
+        (json.dumps([ACCOUNT | {"keys": [KEY | {"api_secret": "hush"}]}]), "0.keys.0.api_secret: "),
+        (json.dumps([ACCOUNT | {"keys": [KEY | {"name": ""}]}]), "0.keys.0.name: "),
+        (json.dumps([ACCOUNT | {"keys": [KEY, KEY]}]), "0.keys.1.name: the same as another's"),
+        (
+            json.dumps([ACCOUNT | {"keys": [KEY | {"api_key": ACCOUNT["api_key"]}]}]),
+            "0.keys.0.api_key: the same as another's",
+        ),
     ],
 )
 def test_bad_accounts_name_their_key_and_no_secret(

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from venue_sim.errors import VenueError
 from venue_sim.exchange import Exchange, Market, NewOrder, OrderEvent
-from venue_sim.model import BUY, SELL, ZERO, Account, Balance, Fill, Order, Rules, Trade
+from venue_sim.model import BUY, SELL, ZERO, Account, ApiKey, Balance, Fill, Order, Rules, Trade
 
 RULES = Rules(
     "BTCUSDT", "BTC", "USDT", Decimal("100"), Decimal("0.5"), Decimal("0.01"), Decimal(5), max_open_orders=5
@@ -21,9 +21,7 @@ NAMES = ("a", "b", "c")
 
 
 def account(name: str, usdt: str = "1000", btc: str = "10") -> Account:
-    return Account(
-        name, f"key-{name}", b"s", 1, balances={"USDT": Balance(Decimal(usdt)), "BTC": Balance(Decimal(btc))}
-    )
+    return Account(name, 1, balances={"USDT": Balance(Decimal(usdt)), "BTC": Balance(Decimal(btc))})
 
 
 def new(side: str, quantity: str, price: str = "0", **more: Any) -> NewOrder:
@@ -272,6 +270,6 @@ def test_old_closed_orders_are_forgotten_open_ones_never(exchange: Exchange) -> 
 
 def test_a_secret_is_not_in_what_is_printed(exchange: Exchange) -> None:
     a = exchange.accounts["a"]
-    a.api_secret = b"hush-hush"
+    a.keys[""] = ApiKey("", "hush-key", b"hush-hush")
     order, _ = exchange.place(a, new(BUY, "1", "90"), 0)
     assert "hush" not in f"{order!r} {a!r}"

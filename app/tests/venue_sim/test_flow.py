@@ -25,9 +25,7 @@ HOUR_OF_STEPS = 20 * 3600
 
 
 def market(rules: Rules, seed: int = 7) -> tuple[Exchange, Flow]:
-    whale = Account(
-        "whale", "key", b"s", 1, balances={rules.base: Balance(Decimal(10**7)), "USDT": Balance()}
-    )
+    whale = Account("whale", 1, balances={rules.base: Balance(Decimal(10**7)), "USDT": Balance()})
     exchange = Exchange([rules], [whale], 0)
     flow = Flow(exchange, exchange.markets[rules.symbol], Background(), seed)
     flow.fill_book(0)

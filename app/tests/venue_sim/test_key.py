@@ -18,7 +18,7 @@ SUBSCRIBE = "userDataStream.subscribe.signature"
 
 def set_key(venue: RunningVenue, enabled: bool) -> None:
     answer = venue.admin("PUT", "/accounts/trader-01/key", {"enabled": enabled})
-    assert answer == (200, {"account": "trader-01", "enabled": enabled})
+    assert answer == (200, {"account": "trader-01", "key": "", "enabled": enabled})
 
 
 async def refused(venue: RunningVenue) -> None:

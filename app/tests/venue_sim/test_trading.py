@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from venue_sim.auth import KeyRing
+from venue_sim.auth import Caller, KeyRing
 from venue_sim.clock import Clock
 from venue_sim.endpoints import ENDPOINTS
 from venue_sim.errors import VenueError
 from venue_sim.exchange import Exchange
 from venue_sim.faults import Faults
 from venue_sim.limits import Limits
-from venue_sim.model import ZERO, Account, Balance, Rules
+from venue_sim.model import ZERO, Account, ApiKey, Balance, Rules
 from venue_sim.parameters import Parameters
 from venue_sim.venue import Venue
 
@@ -46,12 +46,13 @@ VALUES: dict[str, st.SearchStrategy[str]] = {
 }
 
 
+KEY = ApiKey("", "key-of-account", b"s")
+
+
 def exchange() -> Exchange:
     accounts = [
         Account(
             name,
-            f"key-{name}",
-            b"s",
             1,
             balances={"USDT": Balance(Decimal(10**6)), "BTC": Balance(Decimal(10**6))},
         )
@@ -85,6 +86,7 @@ def test_any_parameters(calls: list[tuple[Any, str, Parameters]]) -> None:
         assert endpoint.weigh(parameters) > 0
         try:
             if endpoint.signed:
+                venue.caller = Caller(account, KEY)
                 answer = endpoint.signed(venue, account, parameters, number)
             else:
                 answer = endpoint.public(venue, parameters, number)

@@ -26,7 +26,7 @@ START = Decimal(1000)
 
 
 def account(name: str) -> Account:
-    return Account(name, f"key-{name}", b"s", 1, market=USDM, balances={"USDT": Balance(START)})
+    return Account(name, 1, market=USDM, balances={"USDT": Balance(START)})
 
 
 def new(side: str, quantity: str, price: str = "0", **more: Any) -> NewOrder:

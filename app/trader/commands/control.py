@@ -10,22 +10,22 @@ import click
 from trader.commands.output import AS_JSON, CONFIG, UserError, print_fields, print_json, print_rows, utc
 
 if TYPE_CHECKING:
-    from trader.service.control import ControlClient
+    from trader.service.control_client import ControlClient
 
 
 def _client(config: Path) -> "ControlClient":
     """For the socket that a settings file names."""
-    from trader.service.control import ControlClient, ControlError, read_control_settings
+    from trader.service.control_client import ControlClient, ControlError, control_socket
 
     try:
-        return ControlClient(read_control_settings(config).socket)
+        return ControlClient(control_socket(config))
     except ControlError as error:
         raise UserError(str(error)) from error
 
 
 def ask(config: Path, name: str, **params: Any) -> dict[str, Any]:
     """Call the service; its no, or its absence, is one line."""
-    from trader.service.control import ControlError
+    from trader.service.control_client import ControlError
 
     try:
         return _client(config).call(name, **params)
@@ -159,7 +159,11 @@ def orders(config: Path, as_json: bool) -> None:
 def rearm(config: Path, by: str, reason: str, yes: bool, as_json: bool) -> None:
     """Arm the kill switch again after it was tripped.
 
-    The service asks the venue first and refuses while any order of the account is open.
+    The service asks the venue first and refuses while any order of the account is open. What halts trading
+    beside the latch still halts it.
+
+    \b
+    Exit code 0: armed. Else: as it was, and one line says why.
 
     \b
     Example:

@@ -82,6 +82,8 @@ def _subject(settings: "Settings") -> "Subject":
         checked_by=settings.venue.withdrawal_checked_by or None,
         owner=os.geteuid() or None,  # root looks at the service user's folder, not at its own
         load_credentials=load_credentials,
+        timer_refresh_seconds=settings.dead_man.refresh_seconds,
+        watched_by=tuple(settings.dead_man.watched_by),
         bounds=settings.preflight,
     )
 

@@ -123,6 +123,11 @@ class Journal:
         """For how long the present commit has been running: a disk that hangs shows here."""
         return 0.0 if self._writer is None else self._writer.busy_seconds
 
+    @property
+    def failed_seconds(self) -> float:
+        """For how long it has been broken; 0 = it is not."""
+        return 0.0 if self._writer is None else self._writer.failed_seconds
+
     def next_client_id(self) -> str:
         """A client order id that no order, of this or an earlier process, has had."""
         if self._next >= self._reserved:

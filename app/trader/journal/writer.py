@@ -60,6 +60,7 @@ class Writer(threading.Thread):
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._sequence, self._hash = storage.tail(connection)
         self._error: JournalError | None = None
+        self._failed_at: float | None = None
         self._busy_since: float | None = None
         self._unfolded: list[Record] = []
         self._wal_pages = 0
@@ -95,6 +96,12 @@ class Writer(threading.Thread):
         """For how long the present commit has been running; 0 = none is."""
         started = self._busy_since
         return 0.0 if started is None else time.perf_counter() - started
+
+    @property
+    def failed_seconds(self) -> float:
+        """For how long nothing has been written any more; 0 = all is well."""
+        failed = self._failed_at
+        return 0.0 if failed is None else time.perf_counter() - failed
 
     def stop(self) -> None:
         """Finish what is queued, then end the thread."""
@@ -214,6 +221,7 @@ class Writer(threading.Thread):
         return JournalError(f"{self._path}: {type(error).__name__}: {error}; check the disk, then restart")
 
     def _fail(self, error: Exception, answers: list[_Answer]) -> None:
+        self._failed_at = time.perf_counter()
         self._error = self._failure(error)
         self._report(answers, self._error, 0.0, 0)
 

@@ -127,6 +127,12 @@ class Latch:
         content = files.read(self._path)
         return [] if content is None else list(content.get("history", ()))
 
+    def hold(self, by: str, reason: str, trigger: str) -> LatchStatus:
+        """Trip it in this process alone, without touching a disk, which may hang; `trip` makes it durable."""
+        if not self.tripped:
+            self._status = LatchStatus(LatchState.TRIPPED, time.time_ns(), by, _line(reason), trigger)
+        return self._status
+
     def trip(self, by: str, reason: str, trigger: str) -> LatchStatus:
         """Trip it. A latch that is tripped stays as it is: the first reason counts.
 
@@ -136,8 +142,7 @@ class Latch:
         Raises:
             LatchError: it holds here, but the file or the metric could not be written.
         """
-        if not self.tripped:
-            self._status = LatchStatus(LatchState.TRIPPED, time.time_ns(), by, _line(reason), trigger)
+        self.hold(by, reason, trigger)
         # Without the lock too, should its holder hang: to stop is more urgent than to be in order.
         with files.locked(self._path, required=False):
             there = read(self._path)

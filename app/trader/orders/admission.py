@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from trader.model.intents import Place
-from trader.model.values import Fill, Instrument, Payment, Quote
+from trader.model.values import Fill, Instrument, Payment, Quote, TradingState
 from trader.orders.book import OrderBook
 from trader.orders.gate import Gate
 from trader.risk import (
@@ -78,11 +78,15 @@ class Admission:
 
     # -- orders
 
-    def check(self, intent: Place) -> Rejection | None:
-        """Whether this order may go; a refusal is counted and told. Nothing may suspend until `admitted`."""
+    def check(self, intent: Place, state: TradingState | None = None) -> Rejection | None:
+        """Whether this order may go; a refusal is counted and told. Nothing may suspend until `admitted`.
+
+        Args:
+            state: what may be done; None = as the gate says.
+        """
         now_ns = time.monotonic_ns()
         view = RiskInput(
-            self._gate.state,
+            self._gate.state if state is None else state,
             self._instruments,
             self._quotes,
             self._book.positions,

@@ -25,7 +25,7 @@ class Gate:
         tripped: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._changed = changed
-        self._tripped = tripped
+        self._questions = {LATCH: tripped}
         self._halts = {"start": reason}
         self._reductions: dict[str, str] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -38,15 +38,28 @@ class Gate:
 
     @property
     def halted(self) -> bool:
-        if LATCH not in self._halts and (reason := self._tripped()) is not None:
-            self._halts[LATCH] = reason
-            self._changed(TradingState.HALTED, self.reasons)
+        for key, question in self._questions.items():
+            if key not in self._halts and (reason := question()) is not None:
+                self._halts[key] = reason
+                self._changed(TradingState.HALTED, self.reasons)
         return bool(self._halts)
+
+    @property
+    def halts(self) -> dict[str, str]:
+        """Why nothing new is sent, by key."""
+        return dict(self._halts)
 
     @property
     def reasons(self) -> dict[str, str]:
         """Why trading is not ACTIVE, by key; empty while it is."""
         return {**self._reductions, **self._halts}
+
+    def ask(self, key: str, question: Callable[[], str | None]) -> None:
+        """Put a question at every look at the gate, as the latch's: why to halt, None = go on.
+
+        For what can become true while this process sleeps: no timer of ours would come before the next order.
+        """
+        self._questions[key] = question
 
     def halt(self, key: str, reason: str) -> None:
         """Add a reason to halt, or change its text."""

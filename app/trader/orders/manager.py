@@ -2,13 +2,14 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from trader.journal import Journal, JournalError, Snapshot, records
 from trader.model.intents import Place
 from trader.model.orders import Order
 from trader.model.transitions import OrderState, Signal, Verdict
-from trader.model.values import Fill, Instrument, OrderReport, Payment
+from trader.model.values import Fill, Instrument, OrderReport, Payment, TradingState
+from trader.orders.acks import Acks
 from trader.orders.admission import Admission
 from trader.orders.book import OrderBook
 from trader.orders.gate import Gate
@@ -33,6 +34,13 @@ class OrderManager:
         stranger: called when the venue tells of an order that is not in the book.
         filled: called with every new fill.
         behind: called with an order of which the venue has told more fills than have come.
+        refused: called with a new order that the venue has refused, but for its rate.
+        cancelled_elsewhere: called with a limit order that ended as cancelled, which we never asked for.
+
+    Attributes:
+        acks: how long the venue takes to answer new orders.
+        acknowledged_sent_at: when the last acknowledged order was sent (monotonic seconds); None = there is
+            none.
     """
 
     def __init__(
@@ -58,6 +66,11 @@ class OrderManager:
         self.stranger: Callable[[str], None] = lambda what: None
         self.filled: Callable[[Fill], None] = lambda fill: None
         self.behind: Callable[[Order], None] = lambda order: None
+        self.refused: Callable[[Order], None] = lambda order: None
+        self.cancelled_elsewhere: Callable[[Order], None] = lambda order: None
+        self.acks = Acks()
+        self.acknowledged_sent_at: float | None = None
+        self._cancels_asked: set[str] = set()
         self.last_acknowledged_ns = 0  # UTC
 
     def load(self, snapshot: Snapshot) -> None:
@@ -80,21 +93,35 @@ class OrderManager:
             The order, in the state that the answer proved; None when it did not pass the gate or could
             not be made durable.
         """
-        order = self._admit(intent)
-        if order is None or not await self._make_durable(order):
+        if self._gate.halted or self._admission.check(intent) is not None:
+            return None
+        order = self._new(intent)
+        if not await self._make_durable(order):
             return None
         if self._gate.halted:
             order.reason = "trading was halted before it was sent"
+            self.acks.unsent(order.client_id)
             self._move(order, Signal.REFUSED)
             return order
-        placement = await self._send(order)
-        self._settle(order, placement, intent.signal_ns)
+        await self._send(order, self._gateway.place, intent.signal_ns)
         return order
 
-    def _admit(self, intent: Place) -> Order | None:
-        """The one gate and every check; gives the order its id."""
-        if self._gate.halted or self._admission.check(intent) is not None:
+    async def close_out(self, intent: Place) -> Order | None:
+        """The same for the kill switch: past the gate, which is shut, and only nearer to zero.
+
+        Returns:
+            As `place`; None also when a risk check is against it.
+        """
+        if self._admission.check(intent, TradingState.REDUCE_ONLY) is not None:
             return None
+        order = self._new(intent)
+        if not await self._make_durable(order):
+            return None
+        await self._send(order, self._gateway.close_out, intent.signal_ns)
+        return order
+
+    def _new(self, intent: Place) -> Order:
+        """An order that has passed every check; gives it its id."""
         order = Order(
             client_id=self._journal.next_client_id(),
             symbol=intent.symbol,
@@ -107,6 +134,7 @@ class OrderManager:
             reduce_only=intent.reduce_only,
         )
         self.book.add(order)
+        self.acks.decided(order.client_id, time.monotonic())
         return order
 
     async def _make_durable(self, order: Order) -> bool:
@@ -115,19 +143,29 @@ class OrderManager:
             await self._journal.append(records.intent(order))
         except JournalError:
             self.book.remove(order)  # the journal has halted trading by itself
+            self.acks.unsent(order.client_id)
             return False
         return True
 
-    async def _send(self, order: Order) -> Placement:
+    async def _send(self, order: Order, way: Callable[[Order], Awaitable[Placement]], signal_ns: int) -> None:
         self._move(order, Signal.SENT)
-        placement = await self._gateway.place(order)
+        sent_at = time.monotonic()
+        try:
+            placement = await way(order)
+        except BaseException:
+            self.acks.unsent(order.client_id)  # given up by us: whether the venue answers is not known
+            raise
         order.sent_ms = now_ms()
-        return placement
+        if placement.outcome is Outcome.ACKNOWLEDGED:
+            self.acknowledged_sent_at = sent_at
+        self._settle(order, placement, signal_ns)
 
     def _settle(self, order: Order, placement: Placement, signal_ns: int) -> None:
         """Apply what the answer proved."""
+        client_id, now = order.client_id, time.monotonic()
         match placement.outcome:
             case Outcome.ACKNOWLEDGED:
+                self.acks.answered(client_id, now)
                 assert placement.report is not None
                 self.last_acknowledged_ns = time.time_ns()
                 self._metrics.count("trader_orders_total", outcome="acknowledged")
@@ -135,19 +173,27 @@ class OrderManager:
                 self.report(placement.report)
             case Outcome.NOT_PLACED:
                 self._metrics.count("trader_orders_total", outcome="rejected")
+                if _status(placement) is None:  # nobody has answered
+                    self.acks.unsent(client_id)
+                else:
+                    self.acks.answered(client_id, now)
                 self._refused(order, placement)
             case Outcome.PLACED_BEFORE | Outcome.UNKNOWN:
                 self._metrics.count("trader_orders_total", outcome="unknown")
+                self.acks.lost(client_id, now)
                 self._lost(order, placement)
 
     def _refused(self, order: Order, placement: Placement) -> None:
         order.reason = describe(placement.error)
         self._failed("order_not_placed", order, placement)
         self._move(order, Signal.REFUSED)
-        if getattr(placement.error, "http_status", None) in LIMITED_STATUS:
+        status = _status(placement)
+        if status in LIMITED_STATUS:
             # More requests would turn the limit into a ban, or lengthen it.
             seconds = getattr(placement.error, "retry_after_seconds", DEFAULT_PAUSE_SECONDS)
             self._gate.halt_for("rate_limit", f"the venue asked for a pause of {seconds} s", seconds)
+        elif status is not None:
+            self.refused(order)
 
     def _lost(self, order: Order, placement: Placement) -> None:
         order.reason = describe(placement.error)
@@ -169,6 +215,7 @@ class OrderManager:
         order = self.book.get(client_id)
         if order is None or order.state not in (OrderState.OPEN, OrderState.PARTIALLY_FILLED):
             return
+        self._cancels_asked.add(client_id)
         self._move(order, Signal.CANCEL_SENT)
         answer = await self._gateway.cancel(order)
         if answer.found is Found.FOUND and answer.report is not None:
@@ -265,9 +312,20 @@ class OrderManager:
         if changed:
             self._journal.later(records.state(order))
         self.book.index(order)
+        if order.final:
+            asked = order.client_id in self._cancels_asked
+            self._cancels_asked.discard(order.client_id)
+            if changed and order.state is OrderState.CANCELED and not asked and order.price is not None:
+                self.cancelled_elsewhere(order)
 
     def _contradicted(self, order: Order) -> None:
         """The venue has an order that we hold for rejected: nobody may trade on such books."""
         text = f"{order.client_id} is {order.state} here and exists at the venue"
         self._events.emit("contradiction", "error", client_id=order.client_id, message=text)
         self._gate.halt("contradiction", text)
+
+
+def _status(placement: Placement) -> int | None:
+    """The HTTP status of the venue's no; None = it is our own."""
+    status = getattr(placement.error, "http_status", None)
+    return getattr(placement.error, "status", None) if status is None else status

@@ -8,6 +8,7 @@ from pathlib import Path
 from trader.preflight import host, venue
 from trader.preflight.bounds import PreflightSettings
 from trader.preflight.checks import Check, Finding, blocking, fail, ok, warn
+from trader.preflight.dead_man import dead_man
 from trader.preflight.venue import AskedVenue
 from trader.venue.venues import Market, VenueRule, ids_fit, rule_of
 
@@ -23,6 +24,8 @@ class Subject:
         owner: user id that the state folder should belong to; None = any but root.
         load_credentials: reads them; raises with one line that never quotes them.
         limits_problems: what is wrong with the risk limits; empty = nothing.
+        timer_refresh_seconds: how often the venue's dead man's timer is set anew.
+        watched_by: hosts that watch this one.
     """
 
     venue_id: str
@@ -38,6 +41,8 @@ class Subject:
     owner: int | None
     load_credentials: Callable[[], object]
     limits_problems: Callable[[], list[str]] = list
+    timer_refresh_seconds: float = 10.0
+    watched_by: tuple[str, ...] = ()
     bounds: PreflightSettings = field(default_factory=PreflightSettings)
 
 
@@ -59,6 +64,7 @@ def plan(subject: Subject, asked: AskedVenue) -> list[Check]:
         blocking("client ids", lambda: _client_ids(subject)),
         blocking("funding", lambda: funding(rule_of(subject.venue_id))),
         blocking("risk limits", lambda: host.limits(subject.limits_problems())),
+        blocking("dead man", lambda: _dead_man(subject)),
         blocking("credentials", lambda: _credentials(subject.load_credentials)),
         Check("venue", lambda: venue.symbols(asked, subject.symbols), timeout_seconds=30),
         Check("venue clock", lambda: venue.clock_offset(asked, subject.clock_limit_ms), 15),
@@ -83,6 +89,11 @@ def funding(rule: VenueRule) -> Finding:
         f"payments at {rule.id} cannot be read: each is a difference that halts",
         "hold no position over a payment, or accept each with: trader accept-baseline",
     )
+
+
+def _dead_man(subject: Subject) -> Finding:
+    rule = rule_of(subject.venue_id)
+    return dead_man(rule, len(subject.symbols), subject.timer_refresh_seconds, subject.watched_by)
 
 
 def _credentials(load: Callable[[], object]) -> Finding:

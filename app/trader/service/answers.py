@@ -40,6 +40,22 @@ class BudgetAnswer(TypedDict):
     blocked_seconds: float
 
 
+class KillAnswer(TypedDict):
+    """What a kill has done: orders of the account; `open_orders` is None until the venue has told.
+
+    `latch` is None while it is not on the disk.
+    """
+
+    open_orders: int | None
+    cancelled: int
+    already_gone: int
+    failed: list[str]
+    seconds: float
+    verified_twice: bool
+    latch: NotRequired[LatchAnswer | None]
+    problem: NotRequired[str]
+
+
 class StatusAnswer(TypedDict):
     """Call `status`: what /healthz tells, and more. `streams`: age in seconds; `orders`: count by state."""
 
@@ -63,6 +79,7 @@ class StatusAnswer(TypedDict):
     streams: NotRequired[dict[str, float]]
     orders: NotRequired[dict[str, int]]
     latch: NotRequired[LatchAnswer]
+    kill: NotRequired[KillAnswer | None]
     clock: NotRequired[ClockAnswer]
     pnl: NotRequired[PnlAnswer]
     budget: NotRequired[BudgetAnswer]

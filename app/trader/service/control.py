@@ -15,23 +15,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from trader.service.control_client import ANSWER_SECONDS, DEFAULT_SOCKET, ControlError
 from trader.telemetry.events import Events
 
 REQUEST_BYTES = 64 * 1024
-ANSWER_BYTES = 8 * 1024 * 1024
 REQUEST_SECONDS = 5.0
-ANSWER_SECONDS = 60.0
 CONNECTIONS = 8
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 
 Handler = Callable[..., Awaitable[dict[str, Any]]]
-
-
-class ControlError(Exception):
-    """The socket cannot be served, or the service cannot be asked; one line with the next step."""
 
 
 class RefusedError(Exception):
@@ -44,29 +38,9 @@ class ControlSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     socket: Path = Field(
-        default=Path("/run/trader/control.sock"),
+        default=DEFAULT_SOCKET,
         description="Path of the socket; its folder is there already.",
     )
-
-
-def read_control_settings(path: Path) -> ControlSettings:
-    """Only `control` of a settings file: a mistake elsewhere in it must not make the service unreachable.
-
-    Raises:
-        ControlError: no such file, not YAML, or `control` is wrong.
-    """
-    try:
-        content = yaml.safe_load(path.read_text())
-        section = content.get("control", {})
-        return ControlSettings.model_validate(section)
-    except OSError as error:
-        raise ControlError(f"{path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError, AttributeError) as error:
-        raise ControlError(f"{path}: not a settings file; correct it") from error
-    except ValidationError as error:
-        detail = error.errors(include_url=False, include_input=False)[0]
-        key = ".".join(str(part) for part in ("control", *detail["loc"]))
-        raise ControlError(f"{path}: {key}: {detail['msg']}") from error
 
 
 class ControlServer:
@@ -169,62 +143,6 @@ class ControlServer:
         except Exception as error:  # noqa: BLE001 - a failed question must not end the service; it is logged and told
             self._events.error("control_failed", error, call=name)
             return _no(f"{name} failed: {type(error).__name__}; see the service's log")
-
-
-class ControlClient:
-    """Asks a running service. Synchronous: a command has nothing else to do meanwhile."""
-
-    def __init__(self, path: Path, timeout_seconds: float = ANSWER_SECONDS + 5) -> None:
-        self._path = path
-        self._timeout_seconds = timeout_seconds
-
-    def call(self, name: str, **params: Any) -> dict[str, Any]:
-        """Ask once.
-
-        Raises:
-            ControlError: the service does not run, we may not ask it, it does not answer, or it says no.
-        """
-        request = json.dumps({"call": name, "params": params}).encode() + b"\n"
-        try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as connection:
-                connection.settimeout(self._timeout_seconds)
-                connection.connect(str(self._path))
-                connection.sendall(request)
-                line = self._read_line(connection)
-        except (FileNotFoundError, ConnectionRefusedError) as error:
-            raise ControlError(
-                f"{self._path}: the service is not running; start it: systemctl start trader"
-            ) from error
-        except PermissionError as error:
-            raise ControlError(f"{self._path}: no permission; be root or the service's user") from error
-        except TimeoutError as error:
-            raise ControlError(
-                f"{self._path}: no answer within {self._timeout_seconds:g} s; it may hang, see its log"
-            ) from error
-        except OSError as error:
-            raise ControlError(f"{self._path}: {error.strerror or error}; see the service's log") from error
-        return self._result(line)
-
-    def _read_line(self, connection: socket.socket) -> bytes:
-        line = bytearray()
-        while not line.endswith(b"\n"):
-            part = connection.recv(65_536)
-            line += part
-            if not part or len(line) > ANSWER_BYTES:
-                break
-        return bytes(line)
-
-    def _result(self, line: bytes) -> dict[str, Any]:
-        try:
-            answer = json.loads(line)
-            if answer["ok"]:
-                return dict(answer["result"])
-            refusal = str(answer["error"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise ControlError(
-                f"{self._path}: the answer was cut off; the service may have stopped, see its log"
-            ) from error
-        raise ControlError(refusal)
 
 
 def _no(text: str) -> dict[str, Any]:

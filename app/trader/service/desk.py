@@ -10,11 +10,16 @@ from trader.kill_switch import LatchError, ProvenFlat
 from trader.reconcile import AcceptanceError
 from trader.service.clock_guard import ClockGuard
 from trader.service.control import Handler, RefusedError
+from trader.service.killer import Killer
 from trader.service.reloader import Reloader
 from trader.service.settings import SettingsError
 from trader.service.stack import Stack
 from trader.service.venue_link import VenueLink
 from trader.venue.interface import VenueError
+
+PATIENCE_SECONDS = 5.0
+KILL_PATIENCE_SECONDS = 2.0  # for a kill that is nearly done; after a restart it has only just begun
+DURABLE_SECONDS = 0.5
 
 
 class Desk:
@@ -30,12 +35,14 @@ class Desk:
         link: VenueLink,
         clock: ClockGuard,
         reloader: Reloader,
+        killer: Killer,
         health: Callable[[], dict[str, Any]],
     ) -> None:
         self._stack = stack
         self._link = link
         self._clock = clock
         self._reloader = reloader
+        self._killer = killer
         self._health = health
 
     def handlers(self) -> dict[str, Handler]:
@@ -47,6 +54,8 @@ class Desk:
             "accept_baseline": self.accept_baseline,
             "rearm": self.rearm,
             "reload": self.reload,
+            "kill": self.kill,
+            "kill_progress": self.kill_progress,
         }
 
     async def status(self) -> dict[str, Any]:
@@ -58,6 +67,7 @@ class Desk:
         return {
             **self._health(),
             "latch": stack.kill_switch.status.fields(),
+            "kill": None if self._killer.progress is None else self._killer.progress.fields(),
             "streams": self._link.stream_ages(),
             "orders": dict(Counter(order.state.value for order in stack.manager.book.live())),
             "clock": estimate
@@ -159,15 +169,39 @@ class Desk:
 
     async def rearm(self, by: str, reason: str) -> dict[str, Any]:
         """Arm the kill switch again, if the venue says that nothing is open."""
+        if in_flight := self._stack.manager.book.in_flight():
+            raise RefusedError(f"{in_flight[0].client_id} is {in_flight[0].state}: it may still appear; wait")
+        emptied = await self._killer.done(KILL_PATIENCE_SECONDS)
         asked = time.monotonic()
+        listed = await self._stack.account.open_orders(PATIENCE_SECONDS)
+        if not listed.whole:
+            raise RefusedError(f"the venue does not say what is open: {listed.missing}; the latch stays")
+        if not emptied and not listed.orders:
+            raise RefusedError("the venue has not said twice that no order is open; wait, then re-arm")
         try:
-            open_orders = await self._stack.venue.open_orders()
-            status = await self._stack.kill_switch.rearm(by, reason, ProvenFlat(len(open_orders), asked))
-        except VenueError as error:
-            raise RefusedError(f"the venue does not say what is open: {error}; the latch stays") from error
+            proof = ProvenFlat(len(listed.orders), asked)
+            status = await self._stack.kill_switch.rearm(by, reason, proof)
         except (LatchError, JournalError) as error:
             raise RefusedError(str(error)) from error
         return {"latch": status.fields()}
+
+    async def kill(self, by: str, reason: str) -> dict[str, Any]:
+        """Trip the latch; answers once it is on the disk, but soon, while the cancels are on their way."""
+        if not by.strip() or not reason.strip():
+            raise RefusedError("by and reason: both need a text, they are kept for who re-arms")
+        self._stack.kill_switch.trip(by.strip(), reason, "manual")
+        self._killer.again()
+        await self._stack.kill_switch.durable(DURABLE_SECONDS)
+        return await self.kill_progress()
+
+    async def kill_progress(self) -> dict[str, Any]:
+        """How far it is; `open_orders` is null until the venue has told, `latch` until it is on the disk."""
+        progress = self._killer.progress
+        if progress is None:
+            raise RefusedError("the kill switch is not tripped")
+        switch = self._stack.kill_switch
+        latch = switch.status.fields() if await switch.durable(0) else None
+        return {**progress.fields(), "latch": latch, "problem": progress.problem}
 
     async def reload(self) -> dict[str, Any]:
         """As SIGHUP does."""

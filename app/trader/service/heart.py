@@ -14,13 +14,21 @@ class Heart:
     """Pets systemd's watchdog while every part has beaten lately.
 
     Args:
+        beat: called with every turn.
         stalled: names what does not move although the loop does; empty = all moves.
     """
 
-    def __init__(self, notifier: Notifier, metrics: Metrics, stalled: Callable[[float], list[str]]) -> None:
+    def __init__(
+        self,
+        notifier: Notifier,
+        metrics: Metrics,
+        stalled: Callable[[float], list[str]],
+        beat: Callable[[], None] = lambda: None,
+    ) -> None:
         self._notifier = notifier
         self._metrics = metrics
         self._stalled = stalled
+        self._beat = beat
 
     async def run(self) -> None:
         """Beat until cancelled."""
@@ -29,6 +37,7 @@ class Heart:
         due = time.monotonic()
         while True:
             self._metrics.set("trader_loop_lag_seconds", max(0.0, time.monotonic() - due))
+            self._beat()
             if limit is not None and not self._stalled(limit):
                 self._notifier.send(WATCHDOG=1)
             due = time.monotonic() + beat

@@ -14,10 +14,14 @@ from trader.service.clock_guard import ClockGuard
 from trader.service.control import ControlServer
 from trader.service.credentials import Credentials
 from trader.service.day import Day
+from trader.service.dead_man import DeadMan
 from trader.service.desk import Desk
 from trader.service.drain import Drain
+from trader.service.flatten import Flattener
 from trader.service.heart import Heart
+from trader.service.heartbeat_file import EVERY_SECONDS, HeartbeatFile
 from trader.service.http import HealthServer
+from trader.service.killer import Killer
 from trader.service.notify import Notifier
 from trader.service.reloader import Reloader
 from trader.service.settings import Settings
@@ -25,9 +29,12 @@ from trader.service.stack import build
 from trader.service.state_teller import StateTeller
 from trader.service.trading import Trading
 from trader.service.venue_link import VenueLink
+from trader.service.watch import Watch
 from trader.telemetry.events import Events
 from trader.telemetry.metrics import Metrics
 from trader.telemetry.release import Release
+
+KILL_SECONDS = 2.0  # that a kill gets at the end, however long the drain took
 
 
 class Service:
@@ -63,10 +70,40 @@ class Service:
         self._drain = Drain(
             settings.drain, self._trading, stack.manager, stack.reconciler, stack.venue, events
         )
+        self._dead_man = DeadMan(stack, self._link.reconcile_now, self._stalled)
+        self._link.connected = self._dead_man.begin
         self._clock = ClockGuard(settings.clock, stack.venue, stack.gate, self._metrics, events)
         self._day = Day(stack.admission, stack.journal, stack.kill_switch, events)
         self._reloader = Reloader(settings, reload, stack.admission, stack.gate, events)
-        self._desk = Desk(stack, self._link, self._clock, self._reloader, self.health)
+        flattener = Flattener(stack.manager, stack.admission, stack.kill_switch, self._link.reconcile_now)
+        self._killer = Killer(
+            stack.kill_switch,
+            stack.account,
+            settings.symbols,
+            stack.manager.book,
+            stack.manager.cancel,
+            self._metrics,
+            events,
+            settle=self._link.reconcile_soon,
+            flatten=flattener.run if settings.kill_switch.flatten else None,
+        )
+        self._watch = Watch(
+            settings.kill_switch,
+            stack.kill_switch,
+            stack.manager,
+            stack.admission,
+            stack.gate,
+            self._link.quotes_age,
+            self._link.account_age,
+            self._silent,
+            self._state.started_ns,
+            self._dead_man.may_have_fired,
+        )
+        self._link.compared = self._watch.compared
+        self._link.saw = self._killer.saw
+        self._link.strange = self._killer.look_again
+        self._heartbeat_file = HeartbeatFile(settings.latch.textfiles, events)
+        self._desk = Desk(stack, self._link, self._clock, self._reloader, self._killer, self.health)
         self._control = ControlServer(settings.control.socket, self._desk.handlers(), events)
         self._health = HealthServer(self._metrics, self.health, lambda: stack.gate.reasons)
 
@@ -87,24 +124,29 @@ class Service:
         port = await self._health.start(self._settings.http.host, self._settings.http.port)
         self._events.emit("listening", host=self._settings.http.host, port=port)
         stack.journal.start(self._committed, self._journal_failed)
-        stack.kill_switch.begin(stack.snapshot)
         stack.manager.load(stack.snapshot)
+        stack.kill_switch.begin(stack.snapshot)
         self._metrics.release(self._release)
         self._metrics.set("trader_process_start_timestamp_seconds", self._state.started_ns / 1e9)
         self._metrics.refresh_with(self._refresh)
         await self._control.start()
-        heart = Heart(self._notifier, self._metrics, self._stalled)
+        # First: with the latch down everything is cancelled again before anything else is asked.
+        killer = asyncio.create_task(self._killer.run(), name="killer")  # goes on through the drain
+        heart = Heart(self._notifier, self._metrics, self._stalled, self._beat)
         beat = asyncio.create_task(heart.run(), name="heart")
+        timer = asyncio.create_task(self._dead_man.run(), name="dead man's timer")
         work = [
             asyncio.create_task(self._link.run(), name="venue link"),
             asyncio.create_task(self._trading.run(), name="strategy timer"),
             asyncio.create_task(self._clock.run(), name="clock guard"),
             asyncio.create_task(self._day.run(), name="day"),
+            asyncio.create_task(self._watch.run(), name="watch"),
         ]
         stopped = asyncio.create_task(self._stopping.wait(), name="stop signal")
-        await asyncio.wait({beat, stopped, *work}, return_when=asyncio.FIRST_COMPLETED)
-        problems = [f"{task.get_name()} ended: {task.exception()!r}" for task in (beat, *work) if task.done()]
-        problems += await self._stop(*work)
+        parts = (beat, timer, killer, *work)
+        await asyncio.wait({stopped, *parts}, return_when=asyncio.FIRST_COMPLETED)
+        problems = [f"{task.get_name()} ended: {task.exception()!r}" for task in parts if task.done()]
+        problems += await self._stop(killer, *work)
         beat.cancel()
         stopped.cancel()
         for problem in problems:
@@ -112,13 +154,23 @@ class Service:
         self._events.emit("stopped", exit_code=1 if problems else 0)
         return 1 if problems else 0
 
-    async def _stop(self, *tasks: "asyncio.Task[None]") -> list[str]:
+    async def _stop(self, killer: "asyncio.Task[None]", *tasks: "asyncio.Task[None]") -> list[str]:
         self._notifier.send(STOPPING=1, STATUS="draining")
         self._stack.gate.halt("drain", "the service is stopping")
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        until = time.monotonic() + self._settings.drain.deadline_seconds
         problems = await self._drain.run()
+        if killer.done() or not await self._killer.done(max(KILL_SECONDS, until - time.monotonic())):
+            problems.append("the kill was not done: the venue has not said twice that nothing is open")
+        killer.cancel()
+        await asyncio.gather(killer, return_exceptions=True)
+        problems += await self._dead_man.stop(in_order=not problems)
+        if not await self._stack.kill_switch.durable():
+            problems.append("the latch is tripped and could not be written; mend the disk before a start")
+        nothing_open = not problems and not list(self._stack.manager.book.live())
+        await self._heartbeat_file.stop(nothing_open=nothing_open)
         await self._trading.stop()
         await self._link.stop()
         await self._stack.resolver.stop()
@@ -150,6 +202,7 @@ class Service:
             "account": self._settings.account,
             "epoch": self._settings.epoch,
             "started_at_ns": self._state.started_ns,
+            "heartbeats": self._heartbeat_file.beats,
             "trading_since_ns": self._state.trading_since_ns,
             "last_order_at_ns": stack.manager.last_acknowledged_ns,
             "last_reconciled_at_ns": stack.reconciler.last_success_ns,
@@ -174,13 +227,28 @@ class Service:
         for stream, age in self._link.stream_ages().items():
             metrics.set("trader_stream_age_seconds", age, stream=stream)
 
+    def _late(self) -> dict[str, float]:
+        """What must move beside the loop, and for how long it has not, in seconds."""
+        return {
+            "the strategy's timer": self._trading.late_seconds,
+            "the journal": self._stack.journal.busy_seconds,
+        }
+
+    def _silent(self) -> dict[str, float]:
+        """The same for the heartbeat: a journal that has failed has none.
+
+        The watchdog is not the answer to that: a restart mends no disk, and who lives cancels and says why.
+        """
+        late = self._late()
+        return late | {"the journal": max(late["the journal"], self._stack.journal.failed_seconds)}
+
     def _stalled(self, limit_seconds: float) -> list[str]:
-        stalled = []
-        if time.monotonic() - self._trading.beat > limit_seconds:
-            stalled.append("strategy timer")
-        if self._stack.journal.busy_seconds > limit_seconds:
-            stalled.append("journal")
-        return stalled
+        return [part for part, late in self._late().items() if late > limit_seconds]
+
+    def _beat(self) -> None:
+        self._stack.kill_switch.beat()
+        if all(late <= EVERY_SECONDS for late in self._silent().values()):
+            self._heartbeat_file.beat(time.monotonic())
 
     # -- the journal's callbacks
 

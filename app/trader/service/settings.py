@@ -12,6 +12,8 @@ from trader.model.identifiers import HOST_PATTERN
 from trader.preflight.bounds import PreflightSettings
 from trader.risk import Limits
 from trader.service.control import ControlSettings
+from trader.service.dead_man_settings import DeadManSettings
+from trader.service.kill_settings import KillSwitchSettings
 from trader.shadow.settings import PaperSettings
 from trader.strategy import StrategyError
 from trader.venue.option_rules import check_options
@@ -207,11 +209,13 @@ class Settings(_Strict):
     )
     journal: JournalSettings
     latch: LatchSettings = LatchSettings()
+    kill_switch: KillSwitchSettings = KillSwitchSettings()
     http: HttpSettings
     control: ControlSettings = ControlSettings()
     strategy: StrategySettings
     risk: Limits = Field(default=Limits(), description="Limits on every order. Reloaded on SIGHUP.")
     drain: DrainSettings = DrainSettings()
+    dead_man: DeadManSettings = DeadManSettings()
     reconcile: ReconcileSettings = ReconcileSettings()
     streams: StreamSettings = StreamSettings()
     clock: ClockSettings = ClockSettings()
@@ -228,6 +232,8 @@ class Settings(_Strict):
     @model_validator(mode="after")
     def _ids_fit(self) -> "Settings":
         if wrong := ids_fit(self.venue.id, self.host, self.epoch, LAST_SEQUENCE):
+            raise ValueError(wrong)
+        if wrong := self.dead_man.wrong_at(self.venue.id):
             raise ValueError(wrong)
         proven = rule_of(self.venue.id).proof is Proof.EMULATOR
         if self.mode == "live" and not proven and not self.venue.accept_unproven_by:

@@ -16,6 +16,8 @@ from trader.orders.resolution import Resolver
 from trader.reconcile import Policy, Reconciler
 from trader.service.credentials import Credentials
 from trader.service.kill import KillSwitch
+from trader.service.paper_account import PaperAccount
+from trader.service.pulse import Pulse
 from trader.service.settings import Settings
 from trader.shadow.paper import PaperVenue
 from trader.telemetry.events import Events
@@ -23,6 +25,7 @@ from trader.telemetry.metrics import Metrics
 from trader.venue.exchange import VenueAccess
 from trader.venue.gateway import Gateway
 from trader.venue.interface import Venue
+from trader.venue.whole_account import Account, WholeAccount
 
 
 @dataclass(slots=True)
@@ -33,6 +36,7 @@ class Stack:
         gateway: the connection to the real venue; its public side alone in the modes paper and shadow.
         venue: who takes our orders: the gateway, or the paper account.
         paper: the paper account, where there is one.
+        account: all open orders of that venue, as a kill sees them.
         snapshot: what the journal held at the start.
     """
 
@@ -47,6 +51,7 @@ class Stack:
     gateway: Gateway
     venue: Venue
     paper: PaperVenue | None
+    account: Account
     admission: Admission
     manager: OrderManager
     resolver: Resolver
@@ -85,7 +90,10 @@ def build(
     folder = settings.journal.path.parent
     latch = Latch.load(folder / FILE_NAME, snapshot.traded, settings.latch.textfiles)
     gate = Gate(gate_changed, "not reconciled yet", lambda: kill_switch.why())
-    kill_switch = KillSwitch(latch, journal, gate, metrics, events)
+    gateway.wire.halted = lambda: gate.halted
+    kill_switch = KillSwitch(
+        latch, journal, gate, metrics, events, Pulse(), settings.kill_switch.heartbeat_seconds
+    )
     paper = None if settings.mode == "live" else _paper(settings, gateway, snapshot)
     venue: Venue = gateway if paper is None else paper
     book = OrderBook()
@@ -104,9 +112,10 @@ def build(
     reconciler = Reconciler(
         journal, snapshot, venue, manager, resolver, admission.valuation, policy, metrics, events
     )
+    account: Account = WholeAccount(gateway.exchange) if paper is None else PaperAccount(paper, manager)
     return Stack(
         settings, metrics, events, gate, journal, snapshot, latch, kill_switch, gateway, venue, paper,
-        admission, manager, resolver, reconciler,
+        account, admission, manager, resolver, reconciler,
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from trader.model.intents import Cancel, Intent, Place
 from trader.model.orders import ZERO, Order
 from trader.model.transitions import OrderState
 from trader.model.values import Fill, Instrument, Quote, TradingState
-from trader.orders.gate import Gate
+from trader.orders.gate import LATCH, Gate
 from trader.orders.manager import OrderManager
 from trader.strategy import Strategy
 from trader.telemetry.events import Events
@@ -38,7 +38,7 @@ class Trading:
         self._events = events
         self._tasks: set[asyncio.Task[Any]] = set()
         self._traded = False
-        self.beat = time.monotonic()
+        self._due = self.beat = time.monotonic()
 
     # -- what the strategy sees
 
@@ -67,19 +67,26 @@ class Trading:
     async def run(self) -> None:
         """Call the strategy's timer until cancelled."""
         interval = self._strategy.interval_seconds
-        due = time.monotonic()
+        self._due = time.monotonic()
         while True:
             self.beat = time.monotonic()
             # A late beat is not made up for: a burst of orders after a stall would be worse than the gap.
             # Hosts that one playbook started together would otherwise act at the same instant for ever.
-            due = max(due + interval * random.uniform(0.8, 1.2), self.beat)  # noqa: S311
+            self._due = max(self._due + interval * random.uniform(0.8, 1.2), self.beat)  # noqa: S311
             state = self._gate.state
             if state is not TradingState.HALTED:
                 self._traded = True
                 self._decide(lambda: self._strategy.on_timer(self, time.monotonic_ns()))
-            if self._traded and state is not TradingState.ACTIVE:
+            # After a trip the killer cancels everything, by fewer requests; two at once would be in each
+            # other's way.
+            if self._traded and state is not TradingState.ACTIVE and LATCH not in self._gate.reasons:
                 self.pull(all_of_them=state is TradingState.HALTED)
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            await asyncio.sleep(max(0.0, self._due - time.monotonic()))
+
+    @property
+    def late_seconds(self) -> float:
+        """For how long the timer has been due; 0 = it is not yet."""
+        return max(0.0, time.monotonic() - self._due)
 
     def pull(self, *, all_of_them: bool = True) -> None:
         """Ask for the cancel of every order that rests, or of those alone that may enlarge a position."""

@@ -4,15 +4,16 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from trader.journal import JournalError
 from trader.model.orders import Order
-from trader.model.values import Quote
+from trader.model.values import OrderReport, Quote
 from trader.reconcile import Report
 from trader.service.notify import Notifier
 from trader.service.stack import Stack
 from trader.service.trading import Trading
+from trader.service.triggers import Owed
 from trader.venue.interface import VenueError, describe
 from trader.venue.streams import Handlers, Silence, Stream, Streams
 
@@ -27,7 +28,14 @@ LISTEN_SECONDS = 0.25
 
 
 class VenueLink:
-    """Opens the gate when journal and venue agree and the streams flow; closes it when they do not."""
+    """Opens the gate when journal and venue agree and the streams flow; closes it when they do not.
+
+    Attributes:
+        compared: called with the result of every comparison.
+        saw: called with every order that the stream tells of, after it was taken in.
+        strange: called when the venue tells of an order that is not in our book.
+        connected: called once, before the first comparison.
+    """
 
     def __init__(
         self,
@@ -46,11 +54,16 @@ class VenueLink:
         self._events = stack.events
         self._trading = trading
         self._wanted = asyncio.Event()
+        self._owed = Owed()
+        self.compared: Callable[[Report], None] = lambda report: None
+        self.saw: Callable[[OrderReport], None] = lambda report: None
+        self.strange: Callable[[], None] = lambda: None
         self._silence = Silence()
         self._breaks: Counter[Stream] = Counter()
         self._failures = 0
         self._ready = False
-        handlers = Handlers(self._quote, self._manager.report, self._manager.fill, self._lost, self._back)
+        self.connected: Callable[[], Awaitable[None]] | None = None
+        handlers = Handlers(self._quote, self._order, self._manager.fill, self._lost, self._back)
         self._streams = Streams(
             stack.gateway,
             [*settings.symbols, *settings.mark_symbols],
@@ -91,6 +104,22 @@ class VenueLink:
         """Seconds since each stream last brought data."""
         return {stream.value: self._streams.age_seconds(stream) for stream in self._streams.watched}
 
+    def quotes_age(self) -> float:
+        """Seconds since the last quote."""
+        return self._streams.age_seconds(Stream.QUOTES)
+
+    def account_age(self) -> float:
+        """Seconds for which the account's stream has owed what it must tell; 0 = it owes nothing."""
+        if Stream.ORDERS not in self._streams.watched:
+            return 0.0
+        now = time.monotonic()
+        heard_at = now - self._streams.age_seconds(Stream.ORDERS)
+        return self._owed.age_seconds(now, heard_at, self._manager.acknowledged_sent_at)
+
+    def reconcile_soon(self) -> None:
+        """Have the next comparison made now."""
+        self._wanted.set()
+
     async def reconcile_now(self) -> Report:
         """One comparison, for whoever asks; it counts like every other.
 
@@ -117,6 +146,8 @@ class VenueLink:
                 retry = min(2 * retry, LONGEST_RETRY_SECONDS)
             else:
                 self._stack.begin_day()
+                if self.connected is not None:
+                    await self.connected()
                 return
 
     async def _streams_up(self) -> None:
@@ -140,9 +171,9 @@ class VenueLink:
         now = time.monotonic()
         if Stream.ORDERS not in self._streams.watched:
             return
-        acknowledged = self._manager.last_acknowledged_ns
-        acked_at = now - (time.time_ns() - acknowledged) / 1e9 if acknowledged else None
-        if self._silence.lasts(now, now - self._streams.age_seconds(Stream.ORDERS), acked_at):
+        # The event may come before the answer: what counts is whether anything came after the order was sent.
+        heard_at, sent_at = now - self._streams.age_seconds(Stream.ORDERS), self._manager.acknowledged_sent_at
+        if self._silence.lasts(now, heard_at, sent_at):
             self._events.emit("stream_silent", "warning", stream=Stream.ORDERS)
             await self._streams.reset_user()
 
@@ -171,6 +202,7 @@ class VenueLink:
     def _judge(self, report: Report, heard: Sequence[Stream]) -> None:
         for difference in report.differences[:SHOWN]:
             self._events.emit("difference", "error", kind=difference.kind, message=difference.text)
+        self.compared(report)
         count = len(report.differences)
         self._events.emit("reconciled", differences=count, seconds=round(report.seconds, 3))
         if not report.clean:
@@ -195,6 +227,10 @@ class VenueLink:
         self._stack.heard(quote)
         self._trading.on_quote(quote)
 
+    def _order(self, report: OrderReport) -> None:
+        self._manager.report(report)
+        self.saw(report)
+
     def _behind(self, order: Order) -> None:
         """The venue has told of fills that have not come. Usually they are on their way."""
 
@@ -218,4 +254,5 @@ class VenueLink:
 
     def _stranger(self, what: str) -> None:
         self._events.emit("stranger", "warning", message=what)
+        self.strange()
         self._wanted.set()

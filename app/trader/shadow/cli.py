@@ -4,12 +4,12 @@ import json
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from trader.journal import JournalError
-from trader.shadow.diff import Comparison, Difference, compare, load_decisions
+if TYPE_CHECKING:
+    from trader.shadow.diff import Comparison, Difference
 
 JOURNAL = click.Path(path_type=Path, dir_okay=False)
 END_OF_TIME_NS = 2**63 - 1
@@ -104,6 +104,10 @@ def diff(
     Example:
       trader shadow diff shadow.sqlite live.sqlite --since 2026-03-01T12:00:00
     """
+    # Only here: the other commands need no journal, and should answer at once; kill and panic above all.
+    from trader.journal import JournalError
+    from trader.shadow.diff import compare, load_decisions
+
     try:
         decided = load_decisions(shadow_journal, since, until)
         live = load_decisions(live_journal, since, until)
@@ -113,7 +117,7 @@ def diff(
     click.echo(_json(comparison, first) if as_json else _text(comparison, first))
 
 
-def _text(comparison: Comparison, first: int) -> str:
+def _text(comparison: "Comparison", first: int) -> str:
     share = comparison.agreement
     head = "no decision in either journal" if share is None else f"agreement {100 * share:.2f} %"
     lines = [
@@ -126,7 +130,7 @@ def _text(comparison: Comparison, first: int) -> str:
     return "\n".join(lines)
 
 
-def _json(comparison: Comparison, first: int) -> str:
+def _json(comparison: "Comparison", first: int) -> str:
     return json.dumps(
         {
             "agreement": None if comparison.agreement is None else f"{comparison.agreement:.6f}",
@@ -139,7 +143,7 @@ def _json(comparison: Comparison, first: int) -> str:
     )
 
 
-def _fields(difference: Difference) -> dict[str, Any]:
+def _fields(difference: "Difference") -> dict[str, Any]:
     decision, other = difference.decision, difference.other
     return {
         "only": difference.only,

@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+NAME = "venue_addresses.json"
 VERSION = 1
 LARGEST_BYTES = 1_000_000
 

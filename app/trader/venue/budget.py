@@ -86,6 +86,9 @@ class BudgetCore:
         max_wait_seconds: a new order that has waited so long is refused: a stale order is worse than none.
         patience_seconds: the same for all others, so that nobody waits out a long ban without being told.
         pace_seconds: from one cancel to the next, after a 429.
+        kill_pace_seconds: from one request of a kill to the next, after a 429. Each further 429 in a row
+            makes it half as long again, up to `pace_seconds`: a storm that refuses some of them is got
+            through, and a venue that refuses all of them is asked once a second.
     """
 
     def __init__(
@@ -95,6 +98,7 @@ class BudgetCore:
         max_wait_seconds: float = 0.5,
         patience_seconds: float = 10.0,
         pace_seconds: float = 1.0,
+        kill_pace_seconds: float = 0.01,
     ) -> None:
         self._tariff = tariff
         self._wait_ns = dict.fromkeys(Priority, round(patience_seconds * SECOND_NS))
@@ -103,6 +107,8 @@ class BudgetCore:
         self._queues: dict[Priority, deque[Ticket]] = {priority: deque() for priority in Priority}
         self._until_ns = {LIMITED: 0, BANNED: 0}
         self._paced_ns = 0
+        self._kill_pace_ns = self._first_kill_pace_ns = round(kill_pace_seconds * SECOND_NS)
+        self._kill_paced_ns = 0
         self.windows = RateWindows(tariff.limits, reserve_share)
 
     def request(self, priority: Priority, endpoint: Endpoint, now_ns: int) -> Ticket:
@@ -152,6 +158,7 @@ class BudgetCore:
             self._queues[ticket.priority].remove(ticket)
             self.windows.add(ticket.cost, now_ns)
             self._paced_ns = now_ns + self._pace_ns
+            self._kill_paced_ns = now_ns + self._kill_pace_ns
             granted.append(ticket)
         wakes_ns += [ticket.deadline_ns for ticket in self._waiting()]
         return Turn(granted, refused, min(wakes_ns, default=None))
@@ -171,6 +178,10 @@ class BudgetCore:
         if status in UNSAID_SECONDS:
             seconds = UNSAID_SECONDS[status] if seconds is None else seconds
             self._until_ns[status] = max(self._until_ns[status], now_ns + round(seconds * SECOND_NS))
+        if status == LIMITED:
+            self._kill_pace_ns = min(self._kill_pace_ns * 3 // 2, self._pace_ns)
+        else:
+            self._kill_pace_ns = self._first_kill_pace_ns
 
     def usage(self, now_ns: int) -> Usage:
         """The state, for metrics."""
@@ -194,10 +205,14 @@ class BudgetCore:
         418: the address is shut out. Nothing is served, no cancel and no kill either, and every attempt makes
         the ban longer (up to three days), which would keep us from the orders for longer: nobody sends.
         429: the venue still serves us once its window has moved on, but whoever goes on as before is banned.
-        One cancel at a time, at a slow pace, is worth that risk; nothing else is.
+        One cancel at a time, at a slow pace, is worth that risk, and in a kill at a faster one; nothing else
+        is.
         """
         limited_ns = self._until_ns[LIMITED]
-        if priority.reserve:
+        if priority is Priority.KILL:
+            refused = self._kill_pace_ns > self._first_kill_pace_ns  # also where the venue said "after 0 s"
+            limited_ns = self._kill_paced_ns if refused else min(limited_ns, self._kill_paced_ns)
+        elif priority.reserve:
             limited_ns = min(limited_ns, self._paced_ns)
         return max(self._until_ns[BANNED], limited_ns)
 

@@ -10,6 +10,7 @@ class Endpoint(StrEnum):
     CANCEL_ALL = "cancel_all"
     QUERY = "query"
     OPEN_ORDERS = "open_orders"
+    OPEN_ORDERS_ALL = "open_orders_all"
     TRADES = "trades"
     BALANCES = "balances"
     POSITIONS = "positions"
@@ -78,6 +79,7 @@ TARIFFS: dict[str, Tariff] = {
             Endpoint.CANCEL_ALL: Cost(1),
             Endpoint.QUERY: Cost(4),
             Endpoint.OPEN_ORDERS: Cost(6),
+            Endpoint.OPEN_ORDERS_ALL: Cost(80),  # of every symbol
             Endpoint.TRADES: Cost(20),
             Endpoint.BALANCES: Cost(20),
             Endpoint.TIME: Cost(1),
@@ -98,6 +100,7 @@ TARIFFS: dict[str, Tariff] = {
             Endpoint.CANCEL_ALL: Cost(1),
             Endpoint.QUERY: Cost(1),
             Endpoint.OPEN_ORDERS: Cost(1),
+            Endpoint.OPEN_ORDERS_ALL: Cost(40),
             Endpoint.TRADES: Cost(5),
             Endpoint.BALANCES: Cost(5),
             Endpoint.POSITIONS: Cost(5),

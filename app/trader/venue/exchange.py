@@ -4,14 +4,17 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trader.venue.channels import ended_by_venue
 from trader.venue.option_rules import RETRIES, check_options
 from trader.venue.resolver import use_resolver
 from trader.venue.slim_ccxt import errors, exchange_class
 from trader.venue.venues import Life, VenueRule, rule_of
-from trader.venue.wire import Wire
+
+if TYPE_CHECKING:
+    # Budget, breakers, metrics: a panic goes without them, and must start at once.
+    from trader.venue.wire import Wire
 
 KEEP_ALIVE_MS = 1_500  # two missed pongs and a turn: a frozen peer is found in 4.5 s, by default in minutes
 RETRY_AFTER = "retry-after"
@@ -66,7 +69,7 @@ class VenueAccess:
     state_folder: Path | None = None
 
 
-def make_exchange(access: VenueAccess, wire: Wire | None = None) -> Any:
+def make_exchange(access: VenueAccess, wire: "Wire | None" = None) -> Any:
     """A ccxt.pro instance by these settings; nothing is sent yet.
 
     Args:
@@ -109,7 +112,7 @@ def make_exchange(access: VenueAccess, wire: Wire | None = None) -> Any:
     exchange = base(config)
     exchange.wire = wire
     if wire is not None and wire.resolver is not None:
-        use_resolver(exchange, wire.resolver)
+        use_resolver(exchange, wire.resolver, wire.check_halted)
     wrong = check_options(exchange.options)
     if wrong is not None:
         raise ValueError(f"venue.ccxt_options.{wrong}")
@@ -170,7 +173,7 @@ def _with_evidence(base: Any) -> Any:
     """
 
     class Exchange(base):  # type: ignore[misc]
-        wire: Wire | None = None
+        wire: "Wire | None" = None
 
         async def fetch2(self, *args: Any, **named: Any) -> Any:
             """One request, before it is signed: a signature that has waited would be refused as too old."""

@@ -124,7 +124,14 @@ class Gateway:
 
     async def place(self, order: Order) -> Placement:
         """Send one new order, once: over the WebSocket API while that is ready, else by REST."""
-        with asking(Endpoint.PLACE, Priority.NEW):
+        return await self._place(order, Priority.NEW)
+
+    async def close_out(self, order: Order) -> Placement:
+        """The same for an order of the kill switch, which closes a position while trading is halted."""
+        return await self._place(order, Priority.KILL)
+
+    async def _place(self, order: Order, priority: Priority) -> Placement:
+        with asking(Endpoint.PLACE, priority):
             if self._entry is not None and self._entry.ready:
                 return await self._entry.place(order, self._edge.wire_id(order))
             return await self._place_by_rest(order)

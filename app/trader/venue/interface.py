@@ -85,6 +85,9 @@ class Venue(Protocol):
     async def place(self, order: Order) -> Placement:
         """Send one new order, once."""
 
+    async def close_out(self, order: Order) -> Placement:
+        """Send one new order that closes a position while trading is halted, once."""
+
     async def cancel(self, order: Order) -> Lookup:
         """Ask once for a cancel. Only FOUND with a final report ends the order; else it must be queried."""
 

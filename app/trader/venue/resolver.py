@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.connector import Connection
 
 from trader.venue import address_file
 from trader.venue.address_file import AddressFileError, Names
@@ -132,11 +133,37 @@ class LastGoodResolver(AbstractResolver):
         ]
 
 
-def use_resolver(exchange: Any, resolver: AbstractResolver) -> None:
+class _Connector(aiohttp.TCPConnector):
+    """Asks once more when a request has its connection, before a byte of it leaves.
+
+    To resolve, to connect and to shake hands takes seconds where the network is bad, and a request is signed
+    before that.
+    """
+
+    def __init__(self, may_leave: Callable[[], None], **settings: Any) -> None:
+        super().__init__(**settings)
+        self._may_leave = may_leave
+
+    async def connect(self, *request: Any, **settings: Any) -> Connection:
+        connection = await super().connect(*request, **settings)
+        try:
+            self._may_leave()
+        except BaseException:
+            connection.release()
+            raise
+        return connection
+
+
+def use_resolver(
+    exchange: Any, resolver: AbstractResolver, may_leave: Callable[[], None] = lambda: None
+) -> None:
     """Let a ccxt instance resolve names this way, for requests and streams: both use its one session.
 
     ccxt makes the session itself in `open` and takes no resolver. All else of `open` stays ccxt's; the
     session is made here with ccxt's own settings, and ccxt closes it as its own.
+
+    Args:
+        may_leave: called when a request has its connection; what it raises keeps the request from leaving.
     """
     plain_open = exchange.open
 
@@ -148,7 +175,8 @@ def use_resolver(exchange: Any, resolver: AbstractResolver) -> None:
         finally:
             exchange.own_session = own
         if own and exchange.session is None:
-            exchange.tcp_connector = aiohttp.TCPConnector(
+            exchange.tcp_connector = _Connector(
+                may_leave,
                 ssl=exchange.ssl_context,
                 loop=exchange.asyncio_loop,
                 enable_cleanup_closed=True,

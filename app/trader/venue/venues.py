@@ -62,6 +62,28 @@ class Proof(StrEnum):
     REQUESTS = "requests"  # requests captured and answers read, no venue behind them
 
 
+class Scope(StrEnum):
+    """What one dead man's timer of the venue looks after."""
+
+    ACCOUNT = "account"  # every order of the account
+    SYMBOL = "symbol"  # the orders of one symbol
+    NONE = "none"  # there is no timer that we can set
+
+
+@dataclass(frozen=True, slots=True)
+class DeadMan:
+    """The venue's own timer, which cancels our orders unless we call again in time.
+
+    Args:
+        note: what it leaves out, or why there is none; for people.
+        seconds: shortest and longest time that it can be set to.
+    """
+
+    scope: Scope
+    note: str
+    seconds: tuple[int, int] = (1, 86_400)
+
+
 @dataclass(frozen=True, slots=True)
 class VenueRule:
     """One venue's row.
@@ -84,6 +106,9 @@ class VenueRule:
         streams: of ccxt: watchOrders, watchMyTrades, watchBidsAsks.
         passphrase: whether the key has one.
         movable: whether `venue.hostname` can point it at another host.
+        public_time: address of a question that anybody may ask, with `{domain}` for what `venue.hostname`
+            replaces.
+        domain: the venue's own.
     """
 
     id: str
@@ -100,6 +125,9 @@ class VenueRule:
     life: Life
     life_ms: tuple[int, int]
     unique: str
+    dead_man: DeadMan
+    public_time: str
+    domain: str
     cancel_info: str | None = None
     reduce_only: str | None = None
     realized: tuple[str, ...] = ()
@@ -119,6 +147,11 @@ class VenueRule:
 
 _WINDOW = (100, 60_000)
 _COINBASE_SIGNATURE_MS = 120_000
+_KRAKEN_TIMER = DeadMan(
+    Scope.ACCOUNT,
+    "once it has fired it stays off until it is set again; it also cancels when the venue comes back from"
+    " maintenance",
+)
 
 _ROWS = (
     VenueRule(
@@ -138,6 +171,9 @@ _ROWS = (
         life=Life.RECV_WINDOW,
         life_ms=_WINDOW,
         unique="open orders of the account",
+        dead_man=DeadMan(Scope.NONE, "the spot API has no timer"),
+        public_time="https://api.{domain}/api/v3/time",
+        domain="binance.com",
         fills_in_answer=True,
         movable=True,
         proof=Proof.EMULATOR,
@@ -157,6 +193,9 @@ _ROWS = (
         life=Life.RECV_WINDOW,
         life_ms=_WINDOW,
         unique="open orders of the account",
+        dead_man=DeadMan(Scope.SYMBOL, "conditional orders stay (the service places none)"),
+        public_time="https://fapi.{domain}/fapi/v1/time",
+        domain="binance.com",
         reduce_only="reduceOnly",
         realized=("realizedPnl", "rp"),  # by query, in the stream
         funding=True,
@@ -180,6 +219,9 @@ _ROWS = (
         # ours would be refused for its deadline alone.
         life_ms=(5_000, 60_000),
         unique="open orders of the account",
+        dead_man=_KRAKEN_TIMER,
+        public_time="https://api.{domain}/0/public/Time",
+        domain="kraken.com",
         by_symbol=False,
     ),
     VenueRule(
@@ -197,6 +239,9 @@ _ROWS = (
         life=Life.PROCESS_BEFORE,
         life_ms=(1_000, 60_000),
         unique="all orders of the account",
+        dead_man=_KRAKEN_TIMER,
+        public_time="https://{domain}/derivatives/api/v3/instruments/PF_XBTUSD/status",
+        domain="futures.kraken.com",
         reduce_only="reduceOnly",
         # Fees are ccxt's estimate from its own table of rates: the venue's list of fills names none.
         # Of the account's log the rows "funding rate change" alone, which is what ccxt reads.
@@ -218,6 +263,13 @@ _ROWS = (
         life=Life.RECV_WINDOW_HEADER,
         life_ms=_WINDOW,
         unique="all orders of the account",
+        dead_man=DeadMan(
+            Scope.NONE,
+            "its DCP acts when a private stream that has subscribed to it breaks: the account manager must"
+            " allow it, and ccxt can set its window but not subscribe",
+        ),
+        public_time="https://api.{domain}/v5/market/time",
+        domain="bybit.com",
     ),
     VenueRule(
         id="okx",
@@ -234,6 +286,9 @@ _ROWS = (
         life=Life.EXPIRY_HEADER,  # expTime, which ccxt does not send by itself
         life_ms=_WINDOW,
         unique="open and recent orders of the account",
+        dead_man=DeadMan(Scope.ACCOUNT, "the venue cancels one by one, over some seconds", (10, 120)),
+        public_time="https://{domain}/api/v5/public/time",
+        domain="www.okx.com",
         passphrase=True,
     ),
     VenueRule(
@@ -253,6 +308,9 @@ _ROWS = (
         life=Life.SIGNATURE,
         life_ms=(_COINBASE_SIGNATURE_MS, _COINBASE_SIGNATURE_MS),
         unique="all orders of the account; a second request gets the first one's order as its answer",
+        dead_man=DeadMan(Scope.NONE, "the API has no timer"),
+        public_time="https://api.{domain}/v2/time",
+        domain="coinbase.com",
         streams=frozenset({"watchOrders"}),  # quotes come by watchTicker, fills by query
     ),
 )

@@ -11,13 +11,14 @@ from typing import TypeVar
 
 from trader.telemetry.events import Events
 from trader.telemetry.metrics import Metrics
+from trader.venue import address_file
 from trader.venue.breaker import Breakers, Rules, State
 from trader.venue.budget import Budget, BudgetCore, Priority
 from trader.venue.endpoints import Endpoint, tariff
 from trader.venue.resolver import LastGoodResolver
+from trader.venue.wire_errors import NotSentError
 
 T = TypeVar("T")
-ADDRESS_FILE = "venue_addresses.json"
 _OTHER = (Endpoint.EXCHANGE_INFO, Priority.QUERY)
 _ASKING: ContextVar[tuple[Endpoint, Priority]] = ContextVar("asking", default=_OTHER)
 
@@ -39,6 +40,10 @@ class Wire:
         venue: ccxt's id.
         rate_limit_ms: ccxt's `rateLimit`, for venues without a tariff of their own.
         state_folder: where the last good addresses are kept; None = names are resolved by the system alone.
+
+    Attributes:
+        halted: asked in the last moment before a new order is signed, and once more when it has a connection,
+            because it may have waited while trading was halted.
     """
 
     def __init__(
@@ -51,20 +56,31 @@ class Wire:
         self.resolver = (
             None
             if state_folder is None
-            else LastGoodResolver(state_folder / ADDRESS_FILE, report=self._name_told)
+            else LastGoodResolver(state_folder / address_file.NAME, report=self._name_told)
         )
+        self.halted: Callable[[], bool] = lambda: False
         metrics.refresh_with(self._refresh)
 
     async def send(self, request: Callable[[], Awaitable[T]]) -> T:
         """Wait for the request's turn, then make it.
 
         Raises:
-            NotSentError: it was not made: no room in time, a ban, or an open breaker.
+            NotSentError: it was not made: no room in time, a ban, an open breaker, or trading was halted.
         """
         endpoint, priority = _ASKING.get()
         await self.budget.acquire(priority, endpoint)
+        self.check_halted()
         with self.breakers.call(endpoint, priority):
             return await request()
+
+    def check_halted(self) -> None:
+        """Whether what is asked for in this block may still leave; also before its first byte does.
+
+        Raises:
+            NotSentError: it is a new order, and trading was halted meanwhile.
+        """
+        if _ASKING.get()[1] is Priority.NEW and self.halted():
+            raise NotSentError("trading was halted while it waited for its turn")
 
     def learn(self, status: int, headers: Mapping[str, str]) -> None:
         """Take what an answer over REST says of limits and bans."""

@@ -92,7 +92,8 @@ def income(venue: UsdmVenue, account: Account, parameters: Parameters, now_ms: i
 
 def start_stream(venue: UsdmVenue, account: Account, _parameters: Parameters, now_ms: int) -> Any:
     """A listen key, new or renewed."""
-    return {"listenKey": venue.listen_keys.start(account, now_ms)}
+    assert venue.caller is not None
+    return {"listenKey": venue.listen_keys.start(account, now_ms, venue.caller.key.name)}
 
 
 def keep_stream(venue: UsdmVenue, account: Account, _parameters: Parameters, now_ms: int) -> Any:

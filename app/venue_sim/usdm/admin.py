@@ -41,10 +41,11 @@ class UsdmAdmin:
         }
         return readers[what](account)
 
-    def expire_listen_key(self, name: str, now_ms: int) -> bool:
-        """End an account's listen key; False when it has none."""
+    def expire_listen_key(self, name: str, now_ms: int, made_by: str | None = None) -> bool:
+        """End an account's listen key, when this API key made it (None: whichever); False: there is none."""
         account = self._market.exchange.accounts[name]
-        if self._market.listen_keys.find(account) is None:
+        maker = self._market.listen_keys.maker(account)
+        if maker is None or made_by not in (None, maker):
             return False
         self._market.listen_keys.expire(account, now_ms)
         return True

@@ -108,6 +108,8 @@ class AlgoDesk:
 
     def cancel(self, algo: AlgoOrder, now_ms: int) -> None:
         """Cancel a conditional order that waits."""
+        if self._exchange.spares(algo.client_algo_id):
+            return
         self._stop_waiting(algo)
         self._change(algo, CANCELED, now_ms)
 

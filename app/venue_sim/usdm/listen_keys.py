@@ -18,11 +18,12 @@ VALID_MS = 3_600_000
 
 @dataclass(slots=True)
 class ListenKey:
-    """An account's valid key."""
+    """An account's valid key; `made_by` is the name of the API key that made it."""
 
     key: str
     number: int
     expires_ms: int
+    made_by: str
 
 
 class ListenKeys:
@@ -45,15 +46,20 @@ class ListenKeys:
         held = self._keys.get(account.name)
         return held.key if held else None
 
+    def maker(self, account: Account) -> str | None:
+        """The name of the API key that made an account's valid key."""
+        held = self._keys.get(account.name)
+        return held.made_by if held else None
+
     def owner(self, key: str) -> str | None:
         """The account of a valid key."""
         return next((name for name, held in self._keys.items() if held.key == key), None)
 
-    def start(self, account: Account, now_ms: int) -> str:
+    def start(self, account: Account, now_ms: int, made_by: str = "") -> str:
         """Make a key, or renew the one that is valid."""
         held = self._keys.get(account.name)
         if held is None:
-            self.restore(account, self.numbers.get(account.name, 0) + 1, 0)
+            self.restore(account, self.numbers.get(account.name, 0) + 1, 0, made_by)
         return self.renew(account, now_ms)
 
     def renew(self, account: Account, now_ms: int) -> str:
@@ -95,10 +101,11 @@ class ListenKeys:
             if held.expires_ms <= now_ms:
                 self.expire(accounts[name], now_ms)
 
-    def restore(self, account: Account, number: int, expires_ms: int) -> None:
+    def restore(self, account: Account, number: int, expires_ms: int, made_by: str) -> None:
         """Let a key be valid that the record, or the count, tells."""
-        digest = hmac.digest(account.api_secret, f"listenKey {number}".encode(), "sha256")
-        self._keys[account.name] = ListenKey(digest.hex(), number, expires_ms)
+        secret = account.keys[""].api_secret
+        digest = hmac.digest(secret, f"listenKey {number}".encode(), "sha256")
+        self._keys[account.name] = ListenKey(digest.hex(), number, expires_ms, made_by)
         self.numbers[account.name] = number
 
     def forget(self, account: Account) -> None:
@@ -118,6 +125,7 @@ class ListenKeys:
                 "request_id": self._record.request_id,
                 "market": USDM,
                 "account": account.name,
+                "key": held.made_by,
                 "action": action,
                 "number": held.number,
                 "expires_ms": held.expires_ms,

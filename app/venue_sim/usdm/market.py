@@ -40,7 +40,7 @@ class UsdmMarket:
     Args:
         config: the settings of the whole emulator.
         usdm: those of this market.
-        accounts: the spot accounts; each gets a futures account under the same name and key.
+        accounts: the spot accounts; each gets a futures account under the same name and keys.
         record: where all is written down.
         clock: the venue's.
     """
@@ -120,9 +120,8 @@ class UsdmMarket:
 def _futures_account(spot: Account) -> Account:
     return Account(
         name=spot.name,
-        api_key=spot.api_key,
-        api_secret=spot.api_secret,
         uid=spot.uid,
+        keys=spot.keys,
         market=USDM,
         balances={MARGIN_ASSET: Balance(free=spot.usdm_balance or ZERO)},
     )

@@ -113,6 +113,6 @@ class UsdmRecovery(Recovery):
             self._countdowns.due.pop(timer, None)
 
     def _listen_key(self, account: Account, entry: dict[str, Any]) -> None:
-        self._listen_keys.restore(account, entry["number"], entry["expires_ms"])
+        self._listen_keys.restore(account, entry["number"], entry["expires_ms"], entry.get("key", ""))
         if entry["action"] != "valid":
             self._listen_keys.forget(account)

@@ -1,17 +1,13 @@
 """How fast the trading service is: orders beside raw ccxt, streams, starts, memory; and the emulator."""
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import click
-
 from ops import paths
 from ops.bench.figures import Figure
-from ops.errors import OperatorError
-from ops.run import run
+from ops.bench.program import measure
 
 DISK = paths.VAR / "bench" / "orders"
 BASE = "raw ccxt REST"
@@ -34,10 +30,10 @@ def orders(peers: Path | None = None) -> Sequence[Figure]:
     disk = f"--disk={DISK}"
     return [
         Figure("load average of the machine before", before, ""),
-        *order_path(_measure("order_path", disk, *([f"--peers={peers}"] if peers else []))),
-        *stream_state(_measure("stream_state", disk)),
-        *life(_measure("life", disk)),
-        *emulator(_measure("venue_load")),
+        *order_path(measure("order_path", DISK, disk, *([f"--peers={peers}"] if peers else []))),
+        *stream_state(measure("stream_state", DISK, disk)),
+        *life(measure("life", DISK, disk)),
+        *emulator(measure("venue_load", DISK)),
     ]
 
 
@@ -98,19 +94,3 @@ def emulator(found: Mapping[str, Any]) -> Iterator[Figure]:
 def _percentiles(title: str, row: Mapping[str, float]) -> Iterator[Figure]:
     for name in ("p50", "p99", "p99.9"):
         yield Figure(f"{title}, {name}", row[name], "us")
-
-
-def _measure(program: str, *words: str) -> dict[str, Any]:
-    """Run one of app/benchmarks, whose last line is its result; its progress is shown."""
-    click.echo(f"{program}:")
-    done = run(
-        ["python", "-m", f"benchmarks.{program}", *words],
-        environment={"PYTHONPATH": "app"},
-        log=DISK / f"{program}.log",
-        show=lambda line: not line.startswith("{"),
-    )
-    try:
-        found: dict[str, Any] = json.loads(done.lines[-1])
-    except (IndexError, json.JSONDecodeError) as error:
-        raise OperatorError(f"benchmarks.{program} printed no result; see {DISK}/{program}.log") from error
-    return found

@@ -11,19 +11,22 @@ from typing import Any, TypeVar
 import click
 
 from ops import paths
+from ops.bounds import bound_text, value_text
 from ops.canary import gate as gate_check
 from ops.canary import lock, metrics
 from ops.canary import proof as proof_check
 from ops.canary.finish import OUTCOMES, Outcome
 from ops.canary.finish import finish as finish_rollout
-from ops.canary.judge import bound_text, value_text
-from ops.canary.plan import Criterion, Plan, make_plan
+from ops.canary.plan import Plan, make_plan
 from ops.canary.prometheus import Prometheus
-from ops.canary.record import create, open_record, utc_text, write_json
+from ops.canary.record import create, open_record
 from ops.canary.soak import soak as soak_phase
 from ops.errors import OperatorError
+from ops.files import write_json
 from ops.release import store
 from ops.text import plural, table
+from ops.times import utc_text
+from ops.who import current_user
 
 _F = TypeVar("_F", bound=Callable[..., None])
 _FAILED = 1  # judged and not good enough; 2 is for mistakes (OperatorError)
@@ -186,11 +189,9 @@ def soak(folder: Path, number: int) -> None:
     rows = []
     for criterion in verdict["criteria"]:
         ((kind, bound),) = criterion["bound"].items()
-        shown = Criterion("", "", criterion["unit"], kind, bound, "", None, None)
-        value = value_text(criterion["worst"]["value"], criterion["unit"])
-        rows.append(
-            (criterion["name"], value, bound_text(shown), criterion["worst"]["host"], criterion["verdict"])
-        )
+        unit, worst = criterion["unit"], criterion["worst"]
+        value, limit = value_text(worst["value"], unit), bound_text(kind, bound, unit)
+        rows.append((criterion["name"], value, limit, worst["host"], criterion["verdict"]))
     if rows:
         table(("criterion", "worst value", "bound", "on", "verdict"), rows)
     if verdict["verdict"] != "pass":
@@ -268,7 +269,7 @@ def unlock(inventory: str, rollout_dir: Path | None, name: str | None) -> None:
         return
     if (folder / owner.rollout / "plan.json").exists():
         record = open_record(folder / owner.rollout)
-        record.append("unlocked", by=lock.current_user(), abandoned_by=str(owner))
+        record.append("unlocked", by=current_user(), abandoned_by=str(owner))
         left = [host for _, host in record.touched()]
         click.echo(f"hosts that it had touched: {', '.join(left) or 'none'}")
     click.echo(f"{inventory} is unlocked; the lock was of {owner.rollout}, held by {owner}")

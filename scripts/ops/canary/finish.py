@@ -3,17 +3,22 @@
 import time
 from typing import Any, Literal, get_args
 
-from ops.canary import lock, proof
-from ops.canary.record import Record, read_json, utc_text, write_json
+from ops import paths
+from ops.canary import evidence, lock, proof
+from ops.canary.record import Record
 from ops.canary.report import write_report
 from ops.errors import OperatorError
+from ops.evidence.chain import Chain
+from ops.files import read_json, write_json
+from ops.times import utc_text
+from ops.who import author
 
 Outcome = Literal["completed", "rolled_back", "rollback_failed", "aborted"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 
 def finish(record: Record, asked: Outcome, reason: str) -> dict[str, Any]:
-    """Write result.json and report.html and release the lock.
+    """Write result.json and report.html, release the lock, and add the rollout to the evidence.
 
     Args:
         record: the rollout.
@@ -24,7 +29,7 @@ def finish(record: Record, asked: Outcome, reason: str) -> dict[str, Any]:
     Returns:
         The content of result.json.
     Raises:
-        OperatorError: the rollout was finished before.
+        OperatorError: the rollout was finished before, or cannot be added to the evidence.
     """
     before = read_json(record.folder / "result.json")
     if before is not None:
@@ -56,6 +61,9 @@ def finish(record: Record, asked: Outcome, reason: str) -> dict[str, Any]:
     write_json(record.folder / "result.json", result)
     lock.release_lock(record.inventory_folder, record.rollout)
     write_report(record, result)
+    # Last: evidence that somebody changed must not keep the lock.
+    chain = Chain(paths.EVIDENCE, record.plan.inventory)
+    chain.add(evidence.draft(record, result, chain.folder), author(), time.time())
     return result
 
 

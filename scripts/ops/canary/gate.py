@@ -4,7 +4,8 @@ from ops.canary import lock, proof
 from ops.canary.observe import ACTIVE, missing, observe
 from ops.canary.plan import Phase
 from ops.canary.prometheus import Prometheus, PrometheusError
-from ops.canary.record import Record, read_json
+from ops.canary.record import Record
+from ops.files import read_json
 
 
 def reasons(record: Record, phase: Phase, prometheus: Prometheus) -> list[str]:

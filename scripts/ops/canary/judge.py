@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ops.bounds import bound_text, value_text
 from ops.canary.plan import MINIMUM_SCRAPES, Criterion
 from ops.canary.prometheus import Answer, Sample, selector
 
@@ -136,24 +137,6 @@ def overall(verdicts: Sequence[Verdict]) -> Verdict:
     return "pass" if verdicts and all(one == "pass" for one in verdicts) else "inconclusive"
 
 
-def bound_text(criterion: Criterion) -> str:
-    """The bound as a person reads it, such as `< 1 %`."""
-    sign = {"max": "<=", "below": "<", "min": ">="}[criterion.kind]
-    unit = criterion.unit if criterion.unit in ("ratio", "s") else ""  # counts are said once, with the value
-    return f"{sign} {value_text(criterion.bound, unit)}"
-
-
-def value_text(value: float | None, unit: str) -> str:
-    """A value as a person reads it: ratios in percent, seconds below one in milliseconds."""
-    if value is None:
-        return "no data"
-    if unit == "ratio":
-        return f"{value * 100:.3g} %"
-    if unit == "s" and abs(value) < 1:
-        return f"{value * 1000:.3g} ms"
-    return f"{value:.6g} {unit}".rstrip()
-
-
 def _standing(name: str, text: str, unit: str, kind: Any, bound: float, query: str) -> Criterion:
     return Criterion(name, text, unit, kind, float(bound), query, None, None)
 
@@ -167,8 +150,15 @@ def _judge_host(
         return HostResult(host, "inconclusive", None, count, why_not)
     if not criterion.holds(value):
         shown = value_text(value, criterion.unit)
+        limit = bound_text(criterion.kind, criterion.bound, criterion.unit)
         # A breach on few samples is a breach all the same: going back is the safe side.
-        return HostResult(host, breach, value, count, f"{shown}, bound {bound_text(criterion)}")
+        return HostResult(
+            host,
+            breach,
+            value,
+            count,
+            f"{shown}, bound {limit}",
+        )
     if criterion.minimum_samples is not None:
         if count is None:
             return HostResult(host, "inconclusive", value, None, f"number of samples: {why_no_count}")

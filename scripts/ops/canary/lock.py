@@ -1,7 +1,6 @@
 """One rollout at a time for an inventory: var/rollouts/<inventory>/lock names who holds it."""
 
 import contextlib
-import getpass
 import json
 import os
 import socket
@@ -10,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ops.errors import OperatorError
+from ops.who import current_user
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,6 @@ def process_identity(pid: int) -> str | None:
     except OSError:
         return None
     return None if fields[0] in "ZX" else f"{boot}/{fields[19]}"
-
-
-def current_user() -> str:
-    """The person, also behind sudo."""
-    return os.environ.get("SUDO_USER") or getpass.getuser()
 
 
 def acquire(folder: Path, *, rollout: str, release: str, pid: int, since: str) -> Owner:

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
 
+from ops.bounds import Comparison, holds
 from ops.errors import OperatorError
 
 SCHEMA = Path(__file__).with_name("plan.schema.json")
@@ -24,8 +25,6 @@ SCHEMA = Path(__file__).with_name("plan.schema.json")
 MINIMUM_SCRAPES = 3
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _PLACEHOLDER = re.compile(r"\$\w+")
-
-BoundKind = Literal["max", "below", "min"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Criterion:
     name: str
     description: str
     unit: str
-    kind: BoundKind
+    kind: Comparison
     bound: float
     query: str
     minimum_samples_query: str | None
@@ -43,9 +42,7 @@ class Criterion:
 
     def holds(self, value: float) -> bool:
         """Whether a finite value is within the bound."""
-        if self.kind == "max":
-            return value <= self.bound
-        return value < self.bound if self.kind == "below" else value >= self.bound
+        return holds(value, self.kind, self.bound)
 
 
 @dataclass(frozen=True)
@@ -247,7 +244,7 @@ def _validate(settings: object) -> dict[str, Any]:
 
 
 def _criterion(data: dict[str, Any]) -> Criterion:
-    kinds: tuple[BoundKind, ...] = ("max", "below", "min")
+    kinds: tuple[Comparison, ...] = ("max", "below", "min")
     kind = next(kind for kind in kinds if kind in data)
     return Criterion(
         name=data["name"],

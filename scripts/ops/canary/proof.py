@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ops.canary.plan import Phase
-from ops.canary.record import Record, read_json
+from ops.canary.record import Record
+from ops.files import read_json
 
 
 def forward(record: Record, phase: Phase) -> dict[str, list[str]]:

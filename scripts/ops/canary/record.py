@@ -12,14 +12,13 @@ result.json, report.html       written once, at the end
 import json
 import os
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ops.canary.plan import Plan
 from ops.errors import OperatorError
+from ops.files import read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -113,40 +112,3 @@ def open_record(folder: Path) -> Record:
         raise OperatorError(
             f"--rollout: {folder} has no readable plan.json; is it a rollout's folder?"
         ) from None
-
-
-def write_json(path: Path, data: Mapping[str, Any]) -> None:
-    """Write a whole file or none."""
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(json.dumps(data, indent=2) + "\n")
-    draft.replace(path)
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """A file's JSON object; None when it is missing or not one."""
-    try:
-        data = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-    return data if isinstance(data, dict) else None
-
-
-def utc_text(seconds: float) -> str:
-    """Unix seconds as ISO 8601 in UTC."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def parse_time(value: object) -> float | None:
-    """Unix seconds of a time that a playbook wrote: ISO 8601 (UTC when it names no zone) or seconds."""
-    if isinstance(value, bool) or value is None:
-        return None
-    if isinstance(value, int | float):
-        return float(value)
-    try:
-        time_ = datetime.fromisoformat(str(value))
-    except ValueError:
-        try:
-            return float(str(value))
-        except ValueError:
-            return None
-    return (time_ if time_.tzinfo else time_.replace(tzinfo=UTC)).timestamp()

@@ -1,17 +1,20 @@
 """The report of a rollout: one HTML page that needs nothing else."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+from ops.bounds import bound_text, value_text
 from ops.canary import proof, timeline
-from ops.canary.judge import bound_text, value_text
-from ops.canary.plan import Criterion, Phase
-from ops.canary.record import Record, read_json
+from ops.canary.plan import Phase
+from ops.canary.record import Record
+from ops.files import read_json, write_text
+from ops.page import render
 from ops.text import plural
+from ops.timeline import draw
+from ops.times import clock_text, duration_text, moment_text
+
+TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 _TITLES = {
     "completed": "Completed",
@@ -28,18 +31,8 @@ def write_report(record: Record, result: Mapping[str, Any]) -> Path:
         record: the rollout.
         result: what result.json says.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("report.html.j2").render(view(record, result))
     path = record.folder / "report.html"
-    draft = path.with_name(".report.html.draft")
-    draft.write_text(page)
-    draft.replace(path)
+    write_text(path, render(TEMPLATE, view(record, result)))
     return path
 
 
@@ -66,16 +59,16 @@ def view(record: Record, result: Mapping[str, Any]) -> dict[str, Any]:
         "facts": [
             ("Inventory", f"{plan.inventory}, {plural(len(plan.hosts), 'host')}"),
             ("Hosts touched", f"{changed} of {len(plan.hosts)}"),
-            ("Started", _moment(start)),
-            ("Took", _duration(end - start)),
+            ("Started", moment_text(start)),
+            ("Took", duration_text(end - start)),
             ("Longest pause", f"{max(pauses):.1f} s" if pauses else "none"),
             ("Run by", result["by"] or "unknown"),
         ],
-        "picture": timeline.draw(rows, timeline.soak_bands(events, end), start, end),
+        "picture": draw(rows, timeline.soak_bands(events, end), start, end, timeline.STATES),
         "phases": phases,
         "matrix": _matrix(phases),
         "rollback": _rollback(record) if str(result["outcome"]).startswith("roll") else [],
-        "events": [(_clock(event["at_ns"] / 1e9), _event_text(event)) for event in events],
+        "events": [(clock_text(event["at_ns"] / 1e9), _event_text(event)) for event in events],
     }
 
 
@@ -124,13 +117,12 @@ def _matrix(phases: list[dict[str, Any]]) -> dict[str, Any]:
 def _criterion(data: Mapping[str, Any]) -> dict[str, Any]:
     unit = str(data["unit"])
     ((kind, bound),) = data["bound"].items()
-    shown = Criterion("", "", unit, kind, bound, "", None, None)
     return {
         "name": data["name"],
         "description": data["description"],
         "worst": value_text(data["worst"]["value"], unit),
         "worst_host": data["worst"]["host"],
-        "bound": bound_text(shown).replace("<=", "≤").replace(">=", "≥"),
+        "bound": bound_text(kind, bound, unit).replace("<=", "≤").replace(">=", "≥"),
         "verdict": data["verdict"],
         "queries": [answer["query"] for answer in data["answers"]],
         "hosts": [
@@ -195,16 +187,3 @@ def _event_text(event: Mapping[str, Any]) -> str:
         case "finished":
             return f"Finished: {str(event['outcome']).replace('_', ' ')}"
     return str(event["event"])
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def _clock(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%H:%M:%S")
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

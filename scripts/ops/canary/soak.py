@@ -9,7 +9,9 @@ from ops.canary.judge import CriterionResult, Verdict, judge, overall, standing_
 from ops.canary.observe import ACTIVE, Seen, missing, observe
 from ops.canary.plan import Phase, render
 from ops.canary.prometheus import Answer, Prometheus, PrometheusError, QueryError
-from ops.canary.record import Record, utc_text, write_json
+from ops.canary.record import Record
+from ops.files import write_json
+from ops.times import utc_text
 
 _PROGRESS_SECONDS = 5.0
 # How long Prometheus may be away, or may not have seen the new release yet, in scrapes and at least in

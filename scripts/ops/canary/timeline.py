@@ -1,19 +1,13 @@
-"""The picture of a rollout: a row for each host, a block for each state, soaks behind them. Pure geometry."""
+"""When each host of a rollout was in which state, and when soaks ran; ops.timeline draws it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ops.canary.record import Record, parse_time, read_json
-
-WIDTH = 960.0
-_LABEL = 108.0
-_RIGHT = 14.0
-_TOP = 34.0
-_ROW = 24.0
-_BOTTOM = 28.0
-_TICK_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
+from ops.canary.record import Record
+from ops.files import read_json
+from ops.timeline import Span
+from ops.times import parse_time
 
 # What each state means; the page has one colour for each.
 STATES = {
@@ -24,15 +18,6 @@ STATES = {
     "returning": "going back",
     "restored": "runs its previous release",
 }
-
-
-@dataclass(frozen=True)
-class Span:
-    """One state of one host, in unix seconds."""
-
-    state: str
-    start: float
-    end: float
 
 
 def host_spans(record: Record, host: str, number: int, start: float, end: float) -> list[Span]:
@@ -103,77 +88,3 @@ def soak_bands(events: Sequence[Mapping[str, Any]], end: float) -> list[dict[str
         elif event["event"] == "verdict" and bands:
             bands[-1] |= {"end": at, "verdict": event["verdict"]}
     return bands
-
-
-def draw(
-    rows: Sequence[tuple[str, Sequence[Span]]], bands: Sequence[Mapping[str, Any]], start: float, end: float
-) -> dict[str, Any]:
-    """Coordinates of everything in the picture.
-
-    Args:
-        rows: hosts with their spans.
-        bands: soaks, as `soak_bands` gives them.
-        start: left edge (unix seconds).
-        end: right edge (unix seconds).
-    """
-    length = max(end - start, 1.0)
-    scale = (WIDTH - _LABEL - _RIGHT) / length
-
-    def x(at: float) -> float:
-        return round(_LABEL + (at - start) * scale, 1)
-
-    bottom = _TOP + _ROW * len(rows)
-    step = next((step for step in _TICK_STEPS if length / step <= 9), _TICK_STEPS[-1])
-    return {
-        "width": WIDTH,
-        "height": bottom + _BOTTOM,
-        "top": _TOP,
-        "bottom": bottom,
-        "label_x": _LABEL - 10,
-        "left": _LABEL,
-        "right": WIDTH - _RIGHT,
-        "bands": [
-            {
-                "x": x(band["start"]),
-                "width": max(1.0, round(x(band["end"]) - x(band["start"]), 1)),
-                "verdict": band["verdict"],
-                "phase": band["phase"],
-            }
-            for band in bands
-        ],
-        "ticks": [
-            {"x": x(start + offset), "text": _offset_text(offset)}
-            for offset in range(0, int(length) + 1, step)
-        ],
-        "rows": [
-            {
-                "host": host,
-                "y": _TOP + _ROW * index,
-                "middle": _TOP + _ROW * (index + 0.5),
-                "blocks": [
-                    {
-                        "x": x(span.start),
-                        "y": _TOP + _ROW * index + 4,
-                        "width": max(1.5, round(x(span.end) - x(span.start), 1)),
-                        "height": _ROW - 8,
-                        "state": span.state,
-                        "title": f"{host} {STATES[span.state]}, {span.end - span.start:.1f} s "
-                        f"from {_offset_text(span.start - start)}",
-                    }
-                    for span in spans
-                ],
-            }
-            for index, (host, spans) in enumerate(rows)
-        ],
-        "states": [
-            {"state": state, "text": text}
-            for state, text in STATES.items()
-            if any(span.state == state for _, spans in rows for span in spans)
-        ],
-    }
-
-
-def _offset_text(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
