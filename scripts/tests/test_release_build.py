@@ -264,3 +264,14 @@ def test_manifest_json_carries_what_the_roles_read(tmp_path: Path, checkout: Pat
     unpacked = unpack(release.artifact, tmp_path / "release")
     on_disk = sum(path.stat().st_size for path in unpacked.rglob("*") if path.is_file())
     assert manifest["bytes_unpacked"] == on_disk
+
+
+@pytest.mark.parametrize(
+    "patch", sorted((ROOT / "app" / "tests" / "releases").glob("*.patch")), ids=lambda path: path.name
+)
+def test_the_releases_of_rehearsals_fit_the_tree(patch: Path) -> None:
+    """Else a rollout that is rehearsed with one ends before it has begun."""
+    done = subprocess.run(
+        ["git", "apply", "--check", str(patch)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
