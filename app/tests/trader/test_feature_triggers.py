@@ -101,7 +101,12 @@ CASES: dict[str, tuple[str, dict[str, Any], Cause, str]] = {
 def test_it_is_pulled_by(venue: RunningVenue, make_trader: MakeTrader, case: str) -> None:
     trigger, settings, cause, text = CASES[case]
     trader = make_trader(
-        venue, strategy=RESTS, risk=LIMITS, kill_switch=PATIENT | settings, reconcile={"interval_seconds": 1}
+        venue,
+        strategy=RESTS,
+        risk=LIMITS,
+        kill_switch=PATIENT | settings,
+        streams={"stale_seconds": 0.5},
+        reconcile={"interval_seconds": 1},
     ).start()
     resting(trader, venue)
     cause(trader, venue)

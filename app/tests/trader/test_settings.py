@@ -48,6 +48,8 @@ MISTAKES = [
     ({"strategy": {"name": "quoter", "parameters": {"levels": 0}}}, "strategy.parameters.levels: "),
     ({"drain": {"open_orders": "forget"}}, "drain.open_orders: "),
     ({"journal": {}}, "journal.path: "),
+    ({"streams": {"stale_seconds": 5}}, "streams.stale_seconds: 5 s leaves no time"),
+    ({"kill_switch": {"latency_ms": 2_500}}, "streams.stale_seconds: 2.5 s leaves no time"),
 ]
 
 

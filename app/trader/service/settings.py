@@ -156,10 +156,11 @@ class StreamSettings(_Strict):
     """Data from the venue."""
 
     stale_seconds: float = Field(
-        default=5.0,
+        default=2.5,
         ge=0.5,
         le=60,
-        description="Quotes that stay away for so long halt trading, and their stream is opened again.",
+        description="Quotes that stay away for so long halt trading, and their stream is opened again. Shorter"
+        " than `kill_switch.latency_ms`, which trips the kill switch if that did not help.",
     )
 
 
@@ -235,6 +236,12 @@ class Settings(_Strict):
             raise ValueError(wrong)
         if wrong := self.dead_man.wrong_at(self.venue.id):
             raise ValueError(wrong)
+        if self.streams.stale_seconds * 1_000 >= self.kill_switch.latency_ms:
+            raise ValueError(
+                f"streams.stale_seconds: {self.streams.stale_seconds:g} s leaves no time to open the stream again"
+                f" before kill_switch.latency_ms ({self.kill_switch.latency_ms}) trips the kill switch; set it"
+                " below that"
+            )
         proven = rule_of(self.venue.id).proof is Proof.EMULATOR
         if self.mode == "live" and not proven and not self.venue.accept_unproven_by:
             raise ValueError(
