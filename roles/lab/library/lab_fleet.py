@@ -43,8 +43,13 @@ options:
 """
 
 NSPAWN_PROPAGATE = Path("/run/systemd/nspawn/propagate")
+# Arguments: control groups to join, "--", and what systemd-nspawn takes.
 # 133: systemd-nspawn --keep-unit says so when the host asked for a reboot (EXIT_FORCE_RESTART in systemd).
-POWER_LOOP = 'while systemd-nspawn "$@"; [ $? -eq 133 ]; do :; done'
+POWER_LOOP = """
+until [ "$1" = -- ]; do echo $$ >"$1/cgroup.procs" || exit 1; shift; done
+shift
+while systemd-nspawn "$@"; [ $? -eq 133 ]; do :; done
+"""
 STOP_SECONDS = 10.0
 
 
@@ -95,6 +100,15 @@ class Host:
     @property
     def console(self) -> Path:
         return self.place / "console.log"
+
+    @property
+    def control_groups(self) -> list[Path]:
+        """Where the host's systemd keeps its units: a group of its own in each of systemd's hierarchies.
+
+        In a group that they share, each host's systemd would take the others' processes and groups of units of
+        the same name for its own: starts then fail with 219/CGROUP now and then.
+        """
+        return [hierarchy / self.namespace for hierarchy in systemd_hierarchies()]
 
     @property
     def record(self) -> Path:
@@ -201,9 +215,11 @@ class Fleet:
             *(f"--network-namespace-path=/run/netns/{host.namespace}", "--capability=CAP_NET_ADMIN"),
             *(f"--machine={host.namespace}", f"--hostname={host.name}", f"--directory={host.disk}"),
         ]
+        for group in host.control_groups:
+            group.mkdir(exist_ok=True)
         with host.console.open("ab") as console:
             loop = subprocess.Popen(
-                ["/bin/sh", "-c", POWER_LOOP, "power-loop", *nspawn],
+                ["/bin/sh", "-c", POWER_LOOP, "power-loop", *map(str, host.control_groups), "--", *nspawn],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True, cwd="/",
             )  # fmt: skip
         host.record.write_text(f"{loop.pid} {start_time(loop.pid)}\n")
@@ -233,6 +249,9 @@ class Fleet:
             raise LabError(
                 f"{host.name}: processes {self.pids(host.namespace)} do not end; see {host.console}"
             )
+        for group in host.control_groups:
+            if not wait(partial(removed, group), STOP_SECONDS):
+                raise LabError(f"{host.name}: its control group {group} cannot be removed")
         while self.mounted(host.disk):
             sh("umount", str(host.disk))
         if host.namespace in self.namespaces():
@@ -288,6 +307,26 @@ def group_lives(leader: int) -> bool:
         os.killpg(leader, 0)
     except ProcessLookupError:
         return False
+    return True
+
+
+def systemd_hierarchies() -> list[Path]:
+    """Mount points of the control group hierarchies in which systemd keeps its units: v2, v1's, or both."""
+    found = []
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        _, place, kind, options, *_ = line.split()
+        if kind == "cgroup2" or (kind == "cgroup" and "name=systemd" in options.split(",")):
+            found.append(Path(place))
+    return found
+
+
+def removed(group: Path) -> bool:
+    """Remove a control group and those in it; false while a process is left."""
+    try:
+        for folder, _, _ in os.walk(group, topdown=False):
+            os.rmdir(folder)
+    except OSError:
+        return not group.exists()
     return True
 
 

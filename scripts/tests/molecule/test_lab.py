@@ -47,6 +47,7 @@ def traces(name: str) -> list[str]:
     found += [f"link {entry.name}" for entry in Path("/sys/class/net").iterdir()]
     found += [f"mount {line.split()[4]}" for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     found += [f"nspawn {path}" for path in Path("/run/systemd/nspawn").glob("*/*")]
+    found += [f"control group {path}" for path in Path("/sys/fs/cgroup").rglob(f"bw-{name}-*") if path.is_dir()]
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             found.append(f"process {path.parent.name} {path.read_bytes().replace(bytes(1), b' ').decode()}")
@@ -115,6 +116,17 @@ def test_a_dead_host_stays_in_the_inventory_while_others_run(lab: str) -> None:
     listed = run(["inventories/lab/lab.py"], environment={"BREAKWATER_LAB": lab})
     assert json.loads("\n".join(listed.lines))["trader"]["hosts"] == ["trader-01", "trader-02"]
     assert not answers(lab)
+
+
+def test_no_host_shares_a_control_group_with_another(lab: str) -> None:
+    playbook(lab, "-e", "lab_trader_count=2", "-e", '{"lab_service_hosts": []}')
+    groups: list[set[str]] = []
+    for host in ("trader-01", "trader-02"):
+        pids = output("ip", "netns", "pids", f"bw-{lab}-{host}").split()
+        lines = {line for pid in pids for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines()}
+        groups.append({line for line in lines if line.startswith("0::") or ":name=systemd:" in line})
+    assert all(groups)
+    assert groups[0].isdisjoint(groups[1]), "each host's systemd manages the other's units"
 
 
 def test_a_bridge_that_is_gone_is_made_again_under_running_hosts(lab: str) -> None:
