@@ -159,8 +159,8 @@ class StreamSettings(_Strict):
         default=2.5,
         ge=0.5,
         le=60,
-        description="Quotes that stay away for so long halt trading, and their stream is opened again. Shorter"
-        " than `kill_switch.latency_ms`, which trips the kill switch if that did not help.",
+        description="Quotes that stay away for so long halt trading, and their stream is opened again."
+        " Shorter than `kill_switch.latency_ms`, which trips the kill switch if that did not help.",
     )
 
 
@@ -238,9 +238,9 @@ class Settings(_Strict):
             raise ValueError(wrong)
         if self.streams.stale_seconds * 1_000 >= self.kill_switch.latency_ms:
             raise ValueError(
-                f"streams.stale_seconds: {self.streams.stale_seconds:g} s leaves no time to open the stream again"
-                f" before kill_switch.latency_ms ({self.kill_switch.latency_ms}) trips the kill switch; set it"
-                " below that"
+                f"streams.stale_seconds: {self.streams.stale_seconds:g} s leaves no time to open the stream"
+                f" again before kill_switch.latency_ms ({self.kill_switch.latency_ms}) trips the kill switch;"
+                " set it below that"
             )
         proven = rule_of(self.venue.id).proof is Proof.EMULATOR
         if self.mode == "live" and not proven and not self.venue.accept_unproven_by:

@@ -105,8 +105,8 @@ class Host:
     def control_groups(self) -> list[Path]:
         """Where the host's systemd keeps its units: a group of its own in each of systemd's hierarchies.
 
-        In a group that they share, each host's systemd would take the others' processes and groups of units of
-        the same name for its own: starts then fail with 219/CGROUP now and then.
+        In a group that they share, each host's systemd would take the others' processes and groups of units
+        of the same name for its own: starts then fail with 219/CGROUP now and then.
         """
         return [hierarchy / self.namespace for hierarchy in systemd_hierarchies()]
 
@@ -324,7 +324,7 @@ def removed(group: Path) -> bool:
     """Remove a control group and those in it; false while a process is left."""
     try:
         for folder, _, _ in os.walk(group, topdown=False):
-            os.rmdir(folder)
+            Path(folder).rmdir()
     except OSError:
         return not group.exists()
     return True

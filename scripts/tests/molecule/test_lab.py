@@ -47,7 +47,9 @@ def traces(name: str) -> list[str]:
     found += [f"link {entry.name}" for entry in Path("/sys/class/net").iterdir()]
     found += [f"mount {line.split()[4]}" for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     found += [f"nspawn {path}" for path in Path("/run/systemd/nspawn").glob("*/*")]
-    found += [f"control group {path}" for path in Path("/sys/fs/cgroup").rglob(f"bw-{name}-*") if path.is_dir()]
+    found += [
+        f"control group {path}" for path in Path("/sys/fs/cgroup").rglob(f"bw-{name}-*") if path.is_dir()
+    ]
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             found.append(f"process {path.parent.name} {path.read_bytes().replace(bytes(1), b' ').decode()}")
