@@ -111,6 +111,14 @@ async def test_a_rearm_waits_for_proof(tmp_path: Path) -> None:
         assert (answer["latch"]["state"], house.gate.halted) == ("armed", False)
 
 
+async def test_an_armed_host_stays_armed_while_its_orders_are_in_flight(tmp_path: Path) -> None:
+    async with running(tmp_path, ModelAccount()) as house:
+        house.book.add(make_order(state=OrderState.SENT))
+        before = house.switch.status
+        answer = await desk_of(house).rearm("bob", "fine")
+        assert (answer["latch"], house.gate.halted) == (before.fields(), False)
+
+
 async def test_one_empty_list_is_not_the_proof(tmp_path: Path) -> None:
     """The killer has not come so far: only it knows what is in flight, and asks twice."""
     house = KillHouse(tmp_path, ModelAccount())  # it does not run

@@ -168,7 +168,10 @@ class Desk:
         return None if report.clean else f"still not explained: {report.differences[0].text}"
 
     async def rearm(self, by: str, reason: str) -> dict[str, Any]:
-        """Arm the kill switch again, if the venue says that nothing is open."""
+        """Arm the kill switch again, if the venue says that nothing is open; one that is armed stays so."""
+        switch = self._stack.kill_switch
+        if not switch.look():  # it trades: orders in flight are no obstacle then
+            return {"latch": switch.status.fields()}
         if in_flight := self._stack.manager.book.in_flight():
             raise RefusedError(f"{in_flight[0].client_id} is {in_flight[0].state}: it may still appear; wait")
         emptied = await self._killer.done(KILL_PATIENCE_SECONDS)
@@ -180,7 +183,7 @@ class Desk:
             raise RefusedError("the venue has not said twice that no order is open; wait, then re-arm")
         try:
             proof = ProvenFlat(len(listed.orders), asked)
-            status = await self._stack.kill_switch.rearm(by, reason, proof)
+            status = await switch.rearm(by, reason, proof)
         except (LatchError, JournalError) as error:
             raise RefusedError(str(error)) from error
         return {"latch": status.fields()}
