@@ -42,3 +42,13 @@ def test_the_worked_example_is_an_inventory() -> None:
     assert len(groups["trader"]["hosts"]) == 3
     assert len(groups["monitor"]["hosts"]) == 1
     run(["ansible-playbook", "-i", "inventories/production", "playbooks/site.yml", "--syntax-check"])
+
+
+@pytest.mark.parametrize("playbook", ["rearm", "rollback"])
+@pytest.mark.parametrize("target", [(), ("-e", "target=")], ids=["none", "empty"])
+def test_no_target_is_no_host_rather_than_all(playbook: str, target: tuple[str, ...]) -> None:
+    """A shell variable that is empty must not let a whole fleet trade again."""
+    words = ["ansible-playbook", f"playbooks/{playbook}.yml", "-i", "inventories/production", "--list-hosts"]
+    done = run([*words, *target], expect=None)
+    assert "say_which_hosts_with_-e_target" in "\n".join(done.lines)
+    assert not [line for line in done.lines if line.strip().startswith("trader-")]
