@@ -45,3 +45,12 @@ def venue(make_venue: Callable[..., RunningVenue]) -> RunningVenue:
 def quiet_venue(make_venue: Callable[..., RunningVenue]) -> RunningVenue:
     """A running emulator in which nobody trades but the test's own accounts."""
     return make_venue(background={"events_per_second": 0})
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures that tests recorded as `series per host`."""
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, ()):
+            for name, value in report.user_properties:
+                if name.startswith("series per host"):
+                    terminalreporter.write_line(f"{name}: {value}")

@@ -1,5 +1,6 @@
 """The `trader` command."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -70,6 +71,7 @@ def run(config: Path) -> None:
       trader run --config /etc/trader/trader.yml
     """
     # Only here: the other commands need neither ccxt nor a loop, and should answer at once.
+    import asyncio
     import gc
     import logging
 
@@ -78,12 +80,13 @@ def run(config: Path) -> None:
     from trader.journal import JournalError
     from trader.kill_switch import LatchError
     from trader.service.control_client import ControlError
-    from trader.service.credentials import NO_KEY, load_credentials
+    from trader.service.credentials import NO_KEY, load_credentials, sentry_dsn
     from trader.service.heap import keep_heap_flat
     from trader.service.http import HttpError
     from trader.service.service import Service
     from trader.service.settings import SettingsError, check_files, load_settings
     from trader.telemetry.events import Events, LibraryLog
+    from trader.telemetry.metrics import Metrics
     from trader.telemetry.release import running_release
 
     async def live() -> int:
@@ -91,14 +94,41 @@ def run(config: Path) -> None:
         check_files(settings)
         credentials = load_credentials() if settings.mode == "live" else NO_KEY
         release = running_release()
-        events = Events(host=settings.host, release=release.id)
+        run = os.environ.get(
+            "INVOCATION_ID", ""
+        )  # systemd's name for this run of the unit: journalctl knows it
+        events = Events(
+            host=settings.host,
+            release=release.id,
+            account=settings.account,
+            epoch=str(settings.epoch),
+            run=run,
+        )
         events.hide(*credentials.secrets)
         logging.basicConfig(handlers=[LibraryLog(events)], level=logging.WARNING)
         events.emit("starting", sha256=release.sha256, version=release.version, epoch=settings.epoch)
-        service = Service(settings, credentials, release, events, lambda: load_settings(config))
-        # What is loaded by now stays for ever: keep the collector from walking through it between two orders.
-        gc.freeze()
-        return await service.run()
+        metrics = Metrics()
+        reporter = None
+        if dsn := sentry_dsn():
+            from trader.telemetry.sentry.reporter import start
+
+            scope = {
+                "host": settings.host,
+                "strategy": settings.strategy.name,
+                "venue": settings.venue.id,
+            }
+            reporter = start(dsn, settings.sentry, scope, release.id, events, metrics)
+        try:
+            service = Service(settings, credentials, release, events, metrics, lambda: load_settings(config))
+            # What is loaded by now stays: keep the collector from walking through it between two orders.
+            gc.freeze()
+            return await service.run()
+        except Exception as error:
+            events.error("crash", error)
+            raise
+        finally:
+            if reporter is not None:
+                await asyncio.to_thread(reporter.close)
 
     keep_heap_flat()
     try:

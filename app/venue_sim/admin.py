@@ -10,6 +10,8 @@ DELETE /accounts/NAME/listen-key                     end its USDM listen key now
 POST   /usdm/funding                                 {"symbol": "BTCUSDT", "rate": "0.0001"}: every account
                                                      with a position pays or gets funding now;
                                                      listed_after_seconds: when the income history shows it
+POST   /markets/spot|usdm/SYMBOL/jump                {"bps": 200}: the market jumps up by 2 % of its first
+                                                     price and stays there; negative: down
 GET    /faults                                       the faults in force
 PUT    /accounts/NAME/key                            {"enabled": false} disables its first API key: every
                                                      signed call with it is refused, its user streams end;
@@ -22,6 +24,7 @@ DELETE /faults/ID, DELETE /faults                    end one, end all
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -31,6 +34,7 @@ from venue_sim import dialect
 from venue_sim.fault import Fault
 from venue_sim.fault_reader import FaultError
 from venue_sim.faults import Faults
+from venue_sim.flow import Flow
 from venue_sim.model import SPOT, USDM, Account, money
 from venue_sim.record import Record
 from venue_sim.usdm.admin import ONLY_USDM, UsdmAdmin
@@ -39,6 +43,7 @@ from venue_sim.user_streams import UserStreams
 from venue_sim.venue import Venue
 
 MOST_LINES = 100_000
+FARTHEST_BPS = 2_000
 
 
 class AdminApi:
@@ -59,6 +64,7 @@ class AdminApi:
         self._record = record
         self._usdm = UsdmAdmin(usdm) if usdm is not None else None
         self._started_ns = time.monotonic_ns()
+        self.flows: Mapping[tuple[str, str], Flow] = {}  # by market and symbol
 
     def application(self) -> web.Application:
         """The routes."""
@@ -69,6 +75,7 @@ class AdminApi:
         app.router.add_get("/accounts/{name}/{what:positions|algo-orders}", self._account)
         app.router.add_delete("/accounts/{name}/listen-key", self._expire_listen_key)
         app.router.add_post("/usdm/funding", self._pay_funding)
+        app.router.add_post("/markets/{market:spot|usdm}/{symbol}/jump", self._jump)
         app.router.add_put("/accounts/{name}/key", self._set_key)
         app.router.add_put("/accounts/{name}/keys/{key}", self._set_key)
         app.router.add_get("/faults", self._list_faults)
@@ -123,6 +130,22 @@ class AdminApi:
             return _error(400, str(error))
         self._record.flush()
         return _json(paid)
+
+    async def _jump(self, request: web.Request) -> web.Response:
+        market, symbol = request.match_info["market"], request.match_info["symbol"]
+        flow = self.flows.get((market, symbol))
+        if flow is None:
+            return _error(404, f"symbol {symbol!r} has no flow on {market}")
+        try:
+            wanted = orjson.loads(await request.read())
+        except orjson.JSONDecodeError as error:
+            return _error(400, f"the body is not JSON: {error}")
+        bps = wanted.get("bps") if isinstance(wanted, dict) and wanted.keys() == {"bps"} else None
+        if not isinstance(bps, int) or isinstance(bps, bool) or not 0 < abs(bps) <= FARTHEST_BPS:
+            return _error(400, f'the body must be {{"bps": N}}, N not 0 and at most {FARTHEST_BPS}')
+        flow.jump(bps, self._clock.now_ms())
+        self._record.append("jump", {"market": market, "symbol": symbol, "bps": bps})
+        return _json({"jumped_bps": bps})
 
     async def _set_key(self, request: web.Request) -> web.Response:
         account = self._exchange.accounts.get(request.match_info["name"])

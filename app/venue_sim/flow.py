@@ -38,7 +38,7 @@ class Flow:
         self._settings = settings
         rules = market.rules
         self._draws = random.Random(f"{seed}/{rules.symbol}")  # noqa: S311
-        self._start = int(rules.price / rules.tick_size)
+        self._first = self._start = int(rules.price / rules.tick_size)
         self._fair = int(market.last_price / rules.tick_size)
         self._band = max(self._start * settings.band_bps // 10_000, 1)
         self._half_spread = max(self._start * settings.spread_bps // 20_000, 1)
@@ -64,6 +64,25 @@ class Flow:
             if due > now:
                 await asyncio.sleep(due - now)
             self.step(clock.now_ms())
+
+    @property
+    def symbol(self) -> str:
+        return self._market.rules.symbol
+
+    def jump(self, bps: int, now_ms: int) -> None:
+        """Move the market at once, as news do: the house takes all its orders away and quotes anew around the
+        other price. Clients' orders in between are filled.
+
+        Args:
+            bps: by so much of the price at the start, in 1/100 %; it stays there until the next jump.
+        """
+        for live in self._live.values():
+            for order in live:
+                self._cancel(order, now_ms)
+            live.clear()
+        by = self._first * bps // 10_000
+        self._start, self._fair = self._start + by, self._fair + by
+        self.fill_book(now_ms)
 
     def step(self, now_ms: int) -> None:
         """Make one event."""

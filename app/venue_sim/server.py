@@ -24,7 +24,7 @@ from venue_sim.flow import Flow
 from venue_sim.front import Front
 from venue_sim.limits import Limits
 from venue_sim.market_streams import MarketStreams
-from venue_sim.model import Account
+from venue_sim.model import SPOT, USDM, Account
 from venue_sim.record import FLUSH_SECONDS, Record
 from venue_sim.recovery import Recovery
 from venue_sim.rest import Rest
@@ -121,16 +121,17 @@ class VenueServer:
                 else [],
             },
         )
-        flows = [
-            flow
-            for exchange, symbols in (
-                (self.exchange, config.symbols),
-                *([(self.usdm.exchange, config.usdm.symbols)] if self.usdm and config.usdm else []),
-            )
+        markets = [(SPOT, self.exchange, config.symbols)]
+        if self.usdm is not None and config.usdm is not None:
+            markets.append((USDM, self.usdm.exchange, config.usdm.symbols))
+        flows = {
+            (name, flow.symbol): flow
+            for name, exchange, symbols in markets
             for flow in self._flows(exchange, symbols)
-        ]
-        for flow in flows:
+        }
+        for flow in flows.values():
             flow.fill_book(time.time_ns() // 1_000_000)
+        self._admin.flows = flows
         context = _tls(config.api.certificate, config.api.key)
         server = StampedServer(self._handle, access_log=None)
         api = web.ServerRunner(server, shutdown_timeout=STOP_SECONDS)
@@ -143,7 +144,7 @@ class VenueServer:
         if self.usdm is not None:
             self._run(self.usdm.streams.run(clock))
             self._run(self.usdm.run())
-        for flow in flows:
+        for flow in flows.values():
             self._run(flow.run(clock))
 
     def _flows(self, exchange: Exchange, symbols: Sequence[Symbol]) -> list[Flow]:

@@ -208,6 +208,9 @@ def test_no_moment_of_death_loses_or_doubles_anything(
             at={"recv_window_ms": 500, "timeout_ms": 400},
             strategy={"name": "quoter", "parameters": LOAD},
             risk=LIMITS,
+            # A machine that starves the venue for five seconds must not end the campaign: the kill switch has
+            # tests of its own.
+            kill_switch={"latency_ms": 60_000},
         )
         victims.append(Victim(trader, venue, account, number))
     failures: list[BaseException] = []

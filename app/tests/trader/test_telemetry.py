@@ -123,3 +123,69 @@ def test_the_release_is_what_the_installer_wrote(tmp_path: Path) -> None:
     assert running_release(package) == Release("trader-1-abc", "f" * 64, "1")
     (tmp_path / "REVISION").write_text("{}")
     assert running_release(package).id == "dev"
+
+
+def written(monkeypatch: pytest.MonkeyPatch, journal: str | None) -> tuple[Events, io.StringIO]:
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stdout", stream)
+    monkeypatch.delenv("JOURNAL_STREAM", raising=False)
+    if journal:
+        monkeypatch.setenv("JOURNAL_STREAM", journal)
+    return Events(epoch="3"), stream
+
+
+def test_in_the_journal_a_line_carries_its_priority(monkeypatch: pytest.MonkeyPatch) -> None:
+    events, stream = written(monkeypatch, "8:1234")
+    events.emit("trading_started")
+    events.emit("difference", "error")
+    lines = stream.getvalue().splitlines()
+    assert [line[:3] for line in lines] == ["<6>", "<3>"]
+    assert json.loads(lines[0][3:])["epoch"] == "3"
+
+
+def test_on_a_terminal_it_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    events, stream = written(monkeypatch, None)
+    events.emit("trading_started")
+    assert stream.getvalue().startswith("{")
+
+
+def test_a_flood_is_cut_and_says_by_how_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    events, stream = written(monkeypatch, None)
+    now = [100.0]
+    monkeypatch.setattr("trader.telemetry.events.time.monotonic", lambda: now[0])
+    for _ in range(1_000):
+        events.emit("stream_lost", "warning")
+        events.emit("stream_silent", "warning")
+    assert len(stream.getvalue().splitlines()) == 40
+    now[0] = 111.0
+    events.emit("stream_lost", "warning")
+    assert json.loads(stream.getvalue().splitlines()[-1])["left_out"] == 980
+
+
+@pytest.mark.parametrize(
+    ("event", "level"),
+    [
+        ("order_resolved", "info"),
+        ("kill_found_orders", "warning"),
+        ("latch_rearmed", "warning"),
+        ("anything", "error"),
+    ],
+)
+def test_what_happened_to_money_is_never_left_out(
+    monkeypatch: pytest.MonkeyPatch, event: str, level: str
+) -> None:
+    events, stream = written(monkeypatch, None)
+    for _ in range(1_000):
+        events.emit(event, level)
+    assert len(stream.getvalue().splitlines()) == 1_000
+
+
+def test_a_nested_secret_is_hidden_in_every_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    events, stream = written(monkeypatch, "8:1")
+    events.hide(SECRET)
+    events.emit("order_resolved", names={"deep": [SECRET, {"url": f"https://x/?signature={'ab' * 20}"}]})
+    events.error("order_not_placed", ValueError(f"GET https://x/?signature={'cd' * 20} {SECRET}"))
+    text = stream.getvalue()
+    assert SECRET not in text
+    assert "abab" not in text
+    assert "cdcd" not in text

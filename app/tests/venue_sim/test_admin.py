@@ -42,6 +42,23 @@ def test_health_and_errors(quiet_venue: RunningVenue) -> None:
     assert quiet_venue.admin("POST", "/faults", [1])[0] == 400
 
 
+async def test_a_market_jumps_when_it_is_told_to(venue: RunningVenue) -> None:
+    async with ccxt_client(venue) as client:
+        before = (await client.fetch_ticker(SYMBOL))["bid"]
+        assert venue.admin("POST", "/markets/spot/BTCUSDT/jump", {"bps": 300}) == (200, {"jumped_bps": 300})
+        after = (await client.fetch_ticker(SYMBOL))["bid"]
+    assert 1.02 < after / before < 1.04
+    assert [entry["bps"] for entry in venue.record(kind="jump")] == [300]
+
+
+@pytest.mark.parametrize("body", [{}, {"bps": 0}, {"bps": 2_001}, {"bps": True}, {"bps": "9"}, [1]])
+def test_a_jump_that_makes_no_sense_is_refused(venue: RunningVenue, body: Any) -> None:
+    status, answer = venue.admin("POST", "/markets/spot/BTCUSDT/jump", body)
+    assert (status, "the body must be" in answer["error"]) == (400, True)
+    assert venue.admin("POST", "/markets/spot/NONE/jump", {"bps": 1})[0] == 404
+    assert venue.record(kind="jump") == []
+
+
 async def test_faults_are_listed_end_by_themselves_and_are_recorded(quiet_venue: RunningVenue) -> None:
     short = quiet_venue.fault(kind="error", name="short", duration_seconds=0.05)
     long = quiet_venue.fault(kind="error", name="long")

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from venue_sim.config import Background, Symbol
-from venue_sim.exchange import Exchange, NewOrder
+from venue_sim.exchange import LIMIT, Exchange, NewOrder
 from venue_sim.flow import Flow
 from venue_sim.model import BUY, SELL, ZERO, Account, Balance, Rules
 
@@ -109,3 +109,28 @@ def test_it_takes_a_clients_quote() -> None:
     assert whale.fills[0].is_maker
     assert whale.balance("USDT").free == order.executed_quote
     assert order.side != BUY
+
+
+@pytest.mark.parametrize("bps", [200, -200])
+def test_a_jump_moves_the_market_at_once_and_it_stays_there(bps: int) -> None:
+    exchange, flow = market(RULES)
+    book = exchange.markets[RULES.symbol].book
+
+    def away() -> Decimal:
+        assert book.bids.best is not None
+        assert book.asks.best is not None
+        return ((book.bids.best + book.asks.best) / 2 / RULES.price - 1) * 10_000
+
+    whale = exchange.accounts["whale"]
+    whale.balances["USDT"].free = Decimal(10**6)
+    side, price = (SELL, Decimal(60_600)) if bps > 0 else (BUY, Decimal(59_400))
+    new = NewOrder(RULES.symbol, side, LIMIT, "w", "GTC", Decimal("0.001"), price=price)
+    between, _ = exchange.place(whale, new, 1)
+    flow.jump(bps, 2)
+    assert abs(away() - bps) < 10
+    assert not between.is_open, "an order in between is filled"
+    for step in range(2_000):
+        flow.step(step)
+    assert abs(away() - bps) < 100
+    assert len(book.bids) > 5
+    assert len(book.asks) > 5

@@ -45,6 +45,16 @@ class Order:
     trade_ids: set[str] = field(default_factory=set)
 
     @property
+    def names(self) -> dict[str, str]:
+        """What an event must carry so that everything about one order can be found."""
+        return {
+            "client_id": self.client_id,
+            "venue_order_id": self.venue_order_id or "",
+            "symbol": self.symbol,
+            "side": self.side.value,
+        }
+
+    @property
     def final(self) -> bool:
         return self.state in FINAL
 

@@ -12,6 +12,7 @@ from trader.model.values import Fill, Instrument, OrderReport, Payment, TradingS
 from trader.orders.acks import Acks
 from trader.orders.admission import Admission
 from trader.orders.book import OrderBook
+from trader.orders.execution import Slippage
 from trader.orders.gate import Gate
 from trader.telemetry.events import Events
 from trader.telemetry.metrics import Metrics
@@ -41,6 +42,7 @@ class OrderManager:
         acks: how long the venue takes to answer new orders.
         acknowledged_sent_at: when the last acknowledged order was sent (monotonic seconds); None = there is
             none.
+        slippage: what our fills cost against the market at the decision.
     """
 
     def __init__(
@@ -69,6 +71,8 @@ class OrderManager:
         self.refused: Callable[[Order], None] = lambda order: None
         self.cancelled_elsewhere: Callable[[Order], None] = lambda order: None
         self.acks = Acks()
+        self.slippage = Slippage()
+        self._failures_in_a_row = 0
         self.acknowledged_sent_at: float | None = None
         self._cancels_asked: set[str] = set()
         self.last_acknowledged_ns = 0  # UTC
@@ -134,6 +138,8 @@ class OrderManager:
             reduce_only=intent.reduce_only,
         )
         self.book.add(order)
+        self._metrics.count("trader_signals_total")
+        self.slippage.decided(order.client_id, self._admission.quotes.get(order.symbol))
         self.acks.decided(order.client_id, time.monotonic())
         return order
 
@@ -166,6 +172,7 @@ class OrderManager:
         match placement.outcome:
             case Outcome.ACKNOWLEDGED:
                 self.acks.answered(client_id, now)
+                self._in_a_row(0)
                 assert placement.report is not None
                 self.last_acknowledged_ns = time.time_ns()
                 self._metrics.count("trader_orders_total", outcome="acknowledged")
@@ -173,6 +180,7 @@ class OrderManager:
                 self.report(placement.report)
             case Outcome.NOT_PLACED:
                 self._metrics.count("trader_orders_total", outcome="rejected")
+                self._in_a_row(self._failures_in_a_row + 1)
                 if _status(placement) is None:  # nobody has answered
                     self.acks.unsent(client_id)
                 else:
@@ -180,8 +188,13 @@ class OrderManager:
                 self._refused(order, placement)
             case Outcome.PLACED_BEFORE | Outcome.UNKNOWN:
                 self._metrics.count("trader_orders_total", outcome="unknown")
+                self._in_a_row(self._failures_in_a_row + 1)
                 self.acks.lost(client_id, now)
                 self._lost(order, placement)
+
+    def _in_a_row(self, failures: int) -> None:
+        self._failures_in_a_row = failures
+        self._metrics.set("trader_consecutive_order_failures", failures)
 
     def _refused(self, order: Order, placement: Placement) -> None:
         order.reason = describe(placement.error)
@@ -206,7 +219,7 @@ class OrderManager:
     def _failed(self, event: str, order: Order, placement: Placement) -> None:
         self._metrics.count("trader_errors_total", **{"class": placement.outcome.value})
         if placement.error is not None:
-            self._events.error(event, placement.error, client_id=order.client_id)
+            self._events.error(event, placement.error, outcome=placement.outcome.value, **order.names)
 
     # -- a cancel
 
@@ -296,6 +309,7 @@ class OrderManager:
             return
         self._journal.later(records.fill(order.client_id, fill, changes))
         self._metrics.count("trader_fills_total")
+        self.slippage.filled(order.client_id, order.side, fill.price, time.monotonic())
         self._admission.filled(fill)
         if order.state is OrderState.REJECTED:
             self._contradicted(order)
@@ -321,7 +335,7 @@ class OrderManager:
     def _contradicted(self, order: Order) -> None:
         """The venue has an order that we hold for rejected: nobody may trade on such books."""
         text = f"{order.client_id} is {order.state} here and exists at the venue"
-        self._events.emit("contradiction", "error", client_id=order.client_id, message=text)
+        self._events.emit("contradiction", "error", **order.names, message=text)
         self._gate.halt("contradiction", text)
 
 

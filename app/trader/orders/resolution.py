@@ -55,7 +55,7 @@ class Resolver:
             attempt += 1
             if _unproven(order):
                 await self._ask(order)
-        self._events.emit("order_resolved", client_id=order.client_id, state=order.state, attempts=attempt)
+        self._events.emit("order_resolved", **order.names, state=order.state, attempts=attempt)
 
     def _delay_seconds(self, order: Order, attempt: int) -> float:
         """By the table, but no longer than until absence can be proof."""
@@ -91,7 +91,7 @@ class Resolver:
 
     def _failed(self, order: Order, error: BaseException | None) -> None:
         self._metrics.count("trader_errors_total", **{"class": "query"})
-        self._events.emit("query_failed", "warning", client_id=order.client_id, message=describe(error))
+        self._events.emit("query_failed", "warning", **order.names, message=describe(error))
 
 
 def is_proof(order: Order, asked_at_ms: int, recv_window_ms: int) -> bool:

@@ -1,12 +1,11 @@
 """What this host sees of its peers, in node_exporter's textfile folder: also who watches must be watched."""
 
-import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trader.kill_switch import files
+from trader.kill_switch.text_file import TextFile
 from trader.peers.judge import State
 from trader.telemetry.events import Events
 
@@ -41,30 +40,16 @@ class Report:
     """
 
     def __init__(self, folder: Path | None, events: Events) -> None:
-        self._path = None if folder is None else folder / FILE_NAME
-        self._events = events
+        self._file = TextFile(None if folder is None else folder / FILE_NAME, events, "report_not_written")
         self._told: Sequence[Told] = ()
         self._due = 0.0
-        self._writing: asyncio.Task[None] | None = None
-        self._failing = False
 
     def tell(self, told: Sequence[Told], now: float) -> None:
         """Take what is to be told (monotonic seconds)."""
-        busy = self._writing is not None and not self._writing.done()
-        if self._path is None or busy or (told == self._told and now < self._due):
+        if self._file.busy or (told == self._told and now < self._due):
             return
         self._told, self._due = told, now + EVERY_SECONDS
-        self._writing = asyncio.create_task(self._write(self._path, text(told, time.time())))
-
-    async def _write(self, path: Path, content: str) -> None:
-        try:
-            await asyncio.to_thread(files.replace, path, content.encode(), 0o644)
-        except OSError as error:
-            if not self._failing:
-                self._events.error("report_not_written", error)
-            self._failing = True
-        else:
-            self._failing = False
+        self._file.write(text(told, time.time()))
 
 
 def text(told: Sequence[Told], now: float) -> str:

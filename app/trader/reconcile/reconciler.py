@@ -84,6 +84,9 @@ class Reconciler:
         self._picture = Picture()
         self._running = asyncio.Lock()
         self.last_success_ns = 0  # UTC
+        self.drift_usd: Decimal | None = (
+            None  # of the last comparison; None = cannot be valued, or there was none
+        )
 
     async def run(self) -> Report:
         """Compare once, asking again for what may just have been on its way.
@@ -170,7 +173,7 @@ class Reconciler:
     def _publish(self, report: Report) -> None:
         self._metrics.observe("trader_reconcile_seconds", report.seconds)
         self._metrics.set("trader_reconcile_unexplained_differences", len(report.differences))
-        drift = report.drift_usd
+        self.drift_usd = drift = report.drift_usd
         self._metrics.set("trader_reconcile_drift_usd", math.nan if drift is None else float(drift))
         if report.clean:
             self.last_success_ns = time.time_ns()

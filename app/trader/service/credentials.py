@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,3 +61,23 @@ def load_credentials(environment: Mapping[str, str] = os.environ) -> Credentials
     if not isinstance(passphrase, str):
         raise SettingsError(f"{path}: passphrase must be text")
     return Credentials(content["api_key"], content["api_secret"], passphrase)
+
+
+def sentry_dsn(environment: Mapping[str, str] = os.environ) -> str:
+    """Where error reports go: `$CREDENTIALS_DIRECTORY/sentry_dsn`; "" = there are none.
+
+    Raises:
+        SettingsError: the file is there and holds no DSN; the message never quotes it.
+    """
+    path = Path(environment.get(VARIABLE) or "/nonexistent") / "sentry_dsn"
+    try:
+        text = path.read_text().strip()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read: {type(error).__name__}") from None
+    if text and not re.fullmatch(r"https?://[^/@\s:]+(:[^/@\s]*)?@[^/@\s]+(/[^\s]*)?/\d+", text):
+        raise SettingsError(
+            f"{path}: not a DSN; expected https://KEY@HOST/PROJECT, or leave the credential out"
+        )
+    return text

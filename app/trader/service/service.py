@@ -26,6 +26,7 @@ from trader.service.notify import Notifier
 from trader.service.reloader import Reloader
 from trader.service.settings import Settings
 from trader.service.stack import build
+from trader.service.state_file import State, StateFile
 from trader.service.state_teller import StateTeller
 from trader.service.trading import Trading
 from trader.service.venue_link import VenueLink
@@ -50,6 +51,7 @@ class Service:
         credentials: Credentials,
         release: Release,
         events: Events,
+        metrics: Metrics,
         reload: Callable[[], Settings],
     ) -> None:
         self._settings = settings
@@ -57,7 +59,7 @@ class Service:
         self._events = events
         self._stopping = asyncio.Event()
         self._notifier = Notifier()
-        self._metrics = Metrics()
+        self._metrics = metrics
         self._state = StateTeller(self._notifier, events)
         stack = build(settings, credentials, release.id, self._metrics, events, self._state.changed)
         self._stack = stack
@@ -103,6 +105,8 @@ class Service:
         self._link.saw = self._killer.saw
         self._link.strange = self._killer.look_again
         self._heartbeat_file = HeartbeatFile(settings.latch.textfiles, events)
+        self._state_file = StateFile(settings.latch.textfiles, events)
+        self._beat_at = time.monotonic()
         self._desk = Desk(stack, self._link, self._clock, self._reloader, self._killer, self.health)
         self._control = ControlServer(settings.control.socket, self._desk.handlers(), events)
         self._health = HealthServer(self._metrics, self.health, lambda: stack.gate.reasons)
@@ -215,8 +219,7 @@ class Service:
     def _refresh(self) -> None:
         stack, metrics = self._stack, self._metrics
         book = stack.manager.book
-        unknown = book.unknown()
-        oldest_ns = min((order.unknown_since_ns for order in unknown), default=0)
+        unknown, oldest_ns = book.unknown(), self._oldest_unknown_ns()
         metrics.set("trader_trading_state", stack.gate.state)
         metrics.set("trader_open_orders", len(book.working()))
         metrics.set("trader_unknown_orders", len(unknown))
@@ -224,6 +227,8 @@ class Service:
         metrics.set("trader_last_order_timestamp_seconds", stack.manager.last_acknowledged_ns / 1e9)
         pnl = stack.admission.pnl_usd()
         metrics.set("trader_daily_pnl_usd", math.nan if pnl is None else float(pnl))
+        metrics.set("trader_daily_loss_limit_usd", float(stack.admission.limits.max_daily_loss_usd))
+        metrics.set("trader_slippage_worst_bps", float(stack.manager.slippage.worst_bps(time.monotonic())))
         for stream, age in self._link.stream_ages().items():
             metrics.set("trader_stream_age_seconds", age, stream=stream)
 
@@ -247,8 +252,31 @@ class Service:
 
     def _beat(self) -> None:
         self._stack.kill_switch.beat()
+        now = time.monotonic()
+        fresh = self._link.quotes_age() <= self._settings.streams.stale_seconds
+        self._metrics.add(
+            "trader_feed_seconds_total", now - self._beat_at, feed="fresh" if fresh else "stale"
+        )
+        self._beat_at = now
+        self._state_file.tell(self._money(), now)
         if all(late <= EVERY_SECONDS for late in self._silent().values()):
             self._heartbeat_file.beat(time.monotonic())
+
+    def _oldest_unknown_ns(self) -> int:
+        """Since when an order has had no proven outcome (UTC); 0 = there is none."""
+        return min((order.unknown_since_ns for order in self._stack.manager.book.unknown()), default=0)
+
+    def _money(self) -> State:
+        """What the state file tells of the account."""
+        stack = self._stack
+        pnl, limit = stack.admission.pnl_usd(), stack.admission.limits.max_daily_loss_usd
+        drift, agreed_ns = stack.reconciler.drift_usd, stack.reconciler.last_success_ns
+        return State(
+            daily_loss_share=None if pnl is None else float(-pnl / limit),
+            drift_usd=None if drift is None else float(abs(drift)),
+            unknown_since_timestamp_seconds=self._oldest_unknown_ns() / 1e9,
+            reconciled_timestamp_seconds=agreed_ns / 1e9 if agreed_ns else None,
+        )
 
     # -- the journal's callbacks
 

@@ -16,6 +16,7 @@ from trader.service.dead_man_settings import DeadManSettings
 from trader.service.kill_settings import KillSwitchSettings
 from trader.shadow.settings import PaperSettings
 from trader.strategy import StrategyError
+from trader.telemetry.sentry.settings import SentrySettings
 from trader.venue.option_rules import check_options
 from trader.venue.venues import Proof, ids_fit, rule_of
 
@@ -222,6 +223,7 @@ class Settings(_Strict):
     clock: ClockSettings = ClockSettings()
     preflight: PreflightSettings = PreflightSettings()
     paper: PaperSettings = PaperSettings()
+    sentry: SentrySettings = SentrySettings()
 
     @field_validator("symbols", "mark_symbols")
     @classmethod

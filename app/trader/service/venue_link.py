@@ -236,7 +236,7 @@ class VenueLink:
 
         def still_behind() -> None:
             if order.lacks_fills:
-                self._events.emit("fills_missing", "warning", client_id=order.client_id)
+                self._events.emit("fills_missing", "warning", **order.names)
                 self._wanted.set()
 
         asyncio.get_running_loop().call_later(FILL_PATIENCE_SECONDS, still_behind)

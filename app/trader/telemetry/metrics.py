@@ -57,15 +57,13 @@ class Metrics:
 
     def count(self, name: str, **labels: str) -> None:
         """Add one to a counter."""
-        metric = self._metrics[name]
-        assert isinstance(metric, Counter)
-        (metric.labels(**labels) if labels else metric).inc()
+        self.add(name, 1, **labels)
 
-    def add(self, name: str, amount: float) -> None:
-        """Add to a counter without labels."""
+    def add(self, name: str, amount: float, **labels: str) -> None:
+        """Add to a counter."""
         metric = self._metrics[name]
         assert isinstance(metric, Counter)
-        metric.inc(amount)
+        (metric.labels(**labels) if labels else metric).inc(amount)
 
     def set(self, name: str, value: float, **labels: str) -> None:
         """Set a gauge."""
