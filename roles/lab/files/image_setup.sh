@@ -2,7 +2,8 @@
 # Last step of the image: no service of a role runs before its role has configured it, and no key is shared by hosts.
 set -eu
 root=$1
-for unit in prometheus prometheus-node-exporter prometheus-node-exporter-apt.timer prometheus-node-exporter-nvme.timer \
+for unit in prometheus prometheus-alertmanager prometheus-node-exporter \
+  prometheus-node-exporter-apt.timer prometheus-node-exporter-nvme.timer \
   prometheus-node-exporter-smartmon.timer prometheus-node-exporter-mellanox-hca-temp.timer \
   prometheus-node-exporter-ipmitool-sensor.timer dnsmasq nftables systemd-timesyncd \
   apt-daily.timer apt-daily-upgrade.timer e2scrub_reap.service e2scrub_all.timer fstrim.timer dpkg-db-backup.timer; do
