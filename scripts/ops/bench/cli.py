@@ -50,7 +50,8 @@ def main(name: str, file: Path | None, peers: Path | None, of_fleet: bool) -> No
                minutes on an idle machine. With --fleet: playbooks/kill.yml and scripts/kill on the running
                lab, which is stopped and re-armed forty times; half an hour
     orders     against the emulator, beside raw ccxt: an order's way and acknowledgement, stream events,
-               restarts, two hours' memory, the emulator's load; eleven minutes on an idle machine
+               restarts, two hours' memory, error reports that nobody takes, the emulator's load; thirteen
+               minutes on an idle machine
     """
     if peers and name != "orders":
         raise click.UsageError("--peers: only orders compares with them")

@@ -14,6 +14,7 @@ BASE = "raw ccxt REST"
 READY_SECONDS = 2.5
 RESTART_SECONDS = (1.5, 2.0, 6.0)  # with no past orders, about a hundred, and those of two hours
 SLOPE_MB = 1.0
+REPORTS_COST = 1.1  # of noise: two turns without reports differ as much
 
 
 def orders(peers: Path | None = None) -> Sequence[Figure]:
@@ -33,6 +34,7 @@ def orders(peers: Path | None = None) -> Sequence[Figure]:
         *order_path(measure("order_path", DISK, disk, *([f"--peers={peers}"] if peers else []))),
         *stream_state(measure("stream_state", DISK, disk)),
         *life(measure("life", DISK, disk)),
+        *error_reports(measure("error_reports", DISK)),
         *emulator(measure("venue_load", DISK)),
     ]
 
@@ -80,6 +82,18 @@ def life(found: Mapping[str, Any]) -> Iterator[Figure]:
     memory = found["memory"]
     yield Figure(f"memory after {memory['orders']:g} orders, two hours", memory["last_mb"], "MB", at_most=130)
     yield Figure("  slope over the second hour", memory["slope_mb_per_hour"], "MB/h", at_most=SLOPE_MB)
+
+
+def error_reports(found: Mapping[str, Any]) -> Iterator[Figure]:
+    """The order path while every order is followed by an error that a server of no use shall take."""
+    without = found["no reports"]
+    for name, row in found.items():
+        yield Figure(f"acknowledged, {name}, p50", row["acknowledged_us"]["p50"], "us")
+        yield Figure(f"acknowledged, {name}, p99", row["acknowledged_us"]["p99"], "us")
+        yield Figure(f"a line of an error, {name}, p50", row["line_us"]["p50"], "us")
+    for name in ("server refuses", "server is silent"):
+        ratio = found[name]["acknowledged_us"]["p50"] / without["acknowledged_us"]["p50"]
+        yield Figure(f"acknowledged p50, {name} / no reports", ratio, "ratio", at_most=REPORTS_COST)
 
 
 def emulator(found: Mapping[str, Any]) -> Iterator[Figure]:

@@ -69,6 +69,14 @@ class Admin:
         found = [(one["clientOrderId"], one["symbol"]) for one in [*spot, *usdm] if one["status"] in _OPEN]
         return found + [(one["clientAlgoId"], one["symbol"]) for one in algo if one["algoStatus"] == "NEW"]
 
+    def jump(self, symbol: str, bps: int) -> None:
+        """Let the spot market of a symbol jump.
+
+        Args:
+            bps: of its first price, in 1/100 %; negative is down.
+        """
+        self._get(f"/markets/spot/{symbol}/jump", json.dumps({"bps": bps}).encode())
+
     def _json(self, path: str, missing: Any = None) -> Any:
         try:
             return json.loads(self._get(path)[0])
@@ -79,9 +87,9 @@ class Admin:
         except ValueError:
             raise OperatorError(f"{self.url}{path}: the answer is not JSON") from None
 
-    def _get(self, path: str) -> tuple[bytes, int]:
+    def _get(self, path: str, body: bytes | None = None) -> tuple[bytes, int]:
         try:
-            with urllib.request.urlopen(self.url + path, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - http only, see __init__
+            with urllib.request.urlopen(self.url + path, body, TIMEOUT_SECONDS) as answer:  # noqa: S310 - http only, see __init__
                 moment = parsedate_to_datetime(answer.headers["Date"])
                 return answer.read(), int(moment.timestamp()) * 10**9
         except urllib.error.HTTPError:

@@ -13,6 +13,7 @@ import click
 from ops import paths
 from ops.drills import venue_client
 from ops.drills.admin import Admin, read_file
+from ops.drills.alert_cli import alert_path
 from ops.drills.kill_switch import Run, judge
 from ops.drills.venue_client import Venue
 from ops.drills.venue_record import part
@@ -29,6 +30,9 @@ _account_option = click.option("--account", required=True, help="Account at the 
 @click.group()
 def cli() -> None:
     """Parts of the drills in playbooks/drills; the playbooks call these."""
+
+
+cli.add_command(alert_path)
 
 
 @cli.command("judge")
@@ -237,6 +241,22 @@ def trade(
     venue = Venue(url, address, authority)
     venue_client.trade(venue, _key(accounts, account, key_name), symbol, side, Decimal(str(usd)))
     click.echo(f"{account}: {side} {symbol} for {usd:g} USD")
+
+
+@cli.command()
+@_admin_option
+@click.option("--symbol", required=True, help="Of the venue's spot market, such as BTCUSDT.")
+@click.option("--bps", required=True, type=click.IntRange(1, 2_000), help="How far, in 1/100 %.")
+@click.option("--seconds", required=True, type=click.FloatRange(1, 300), help="For how long.")
+def shake(admin: str, symbol: str, bps: int, seconds: float) -> None:
+    """Let the market jump up and down, a jump a second; it ends where it began."""
+    venue = Admin(admin)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        for step in (bps, -bps):
+            venue.jump(symbol, step)
+            time.sleep(1)
+    click.echo(f"{symbol}: jumped by {bps} bps for {seconds:g} s")
 
 
 def main() -> None:

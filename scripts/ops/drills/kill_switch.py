@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ops.drills.moments import line_of
 from ops.drills.venue_record import Entry, Order, Seen, accepted_since, look
 from ops.evidence.catalogue import Entry as Drill
 from ops.evidence.catalogue import Figure
@@ -229,7 +230,7 @@ def _unit(name: str) -> str:
 
 
 def _steps(run: Run, seen: Seen | None, verdict: str) -> list[dict[str, Any]]:
-    """The drill as a line of moments; what did not happen is skipped, and the last one bears the verdict."""
+    """What the venue saw, as a line of moments."""
     first = seen.first_cancel_ns if seen else None
     last = seen.last_ack_ns if seen else None
     moments = [
@@ -239,18 +240,4 @@ def _steps(run: Run, seen: Seen | None, verdict: str) -> list[dict[str, Any]]:
         ("until the last cancel", last),
         ("watch", run.until_ns),
     ]
-    steps = []
-    since = run.started_ns
-    for name, at in moments:
-        until = max(since, at if at is not None else since)
-        steps.append(
-            {
-                "name": name,
-                "started_at": utc_text_ns(since),
-                "ended_at": utc_text_ns(until),
-                "result": "skipped" if at is None else "pass",
-            }
-        )
-        since = until
-    steps[-1]["result"] = verdict
-    return steps
+    return line_of(run.started_ns, moments, verdict)
