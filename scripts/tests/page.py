@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 class Page(HTMLParser):
     """Collects text, tags and addresses; complains about tags that are not closed."""
 
-    VOID = ("meta", "rect", "line", "br")
+    VOID = ("meta", "link", "rect", "line", "br")
 
     def __init__(self, html: str) -> None:
         super().__init__()

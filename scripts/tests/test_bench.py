@@ -82,6 +82,10 @@ FOUND: dict[str, dict[str, Any]] = {
         ],
         "memory": {"last_mb": 130.0, "slope_mb_per_hour": 0.5, "orders": 16_400.0},
     },
+    "error_reports": {
+        name: {"acknowledged_us": {"p50": p50, "p99": 9e9}, "line_us": {"p50": 9e9}}
+        for name, p50 in (("no reports", 1_000), ("server refuses", 1_100), ("server is silent", 1_100))
+    },
     "venue_load": {
         name: {"orders_per_second": 1_000, "low_rate": {"p50_ms": 0.6}} for name in ("rest", "ws")
     },
@@ -91,7 +95,8 @@ FOUND: dict[str, dict[str, Any]] = {
 def figures_of(found: dict[str, dict[str, Any]]) -> dict[str, Figure]:
     """What the parts make of what the programs found."""
     parts = [orders.order_path(found["order_path"]), orders.stream_state(found["stream_state"])]
-    parts += [orders.life(found["life"]), orders.emulator(found["venue_load"])]
+    parts += [orders.life(found["life"]), orders.error_reports(found["error_reports"])]
+    parts += [orders.emulator(found["venue_load"])]
     made = [figure for part in parts for figure in part]
     assert len({figure.name for figure in made}) == len(made), "a name stands for one figure"
     return {figure.name: figure for figure in made}
@@ -100,7 +105,7 @@ def figures_of(found: dict[str, dict[str, Any]]) -> dict[str, Figure]:
 def test_every_promise_about_orders_is_held_at_its_bound() -> None:
     figures = figures_of(FOUND)
     assert [figure.name for figure in figures.values() if not figure.held] == []
-    assert len([figure for figure in figures.values() if figure.bound]) == 13
+    assert len([figure for figure in figures.values() if figure.bound]) == 15
     assert figures["signal to bytes p50, cost of the risk check"].value == 50
     assert figures["signal to bytes p50, cost of the journal"].value == 150
     assert figures["acknowledged, ours, p99.9"].value == 9e9
@@ -120,6 +125,8 @@ def test_every_promise_about_orders_is_held_at_its_bound() -> None:
         (("life", "starts", 0, "ready_seconds", 1), 2.6, "start to ready"),
         (("life", "memory", "last_mb"), 130.1, "memory after"),
         (("life", "memory", "slope_mb_per_hour"), 9, "slope"),
+        (("error_reports", "server refuses", "acknowledged_us", "p50"), 1_101, "refuses / no reports"),
+        (("error_reports", "server is silent", "acknowledged_us", "p50"), 1_101, "silent / no reports"),
         (("venue_load", "rest", "orders_per_second"), 999, "REST, orders"),
         (("venue_load", "ws", "orders_per_second"), 999, "WS, orders"),
     ],

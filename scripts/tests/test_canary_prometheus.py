@@ -20,8 +20,8 @@ from ops.canary.prometheus import Prometheus, PrometheusError, QueryError
 from ops.canary.record import create
 from ops.canary.soak import soak
 from ops.errors import OperatorError
+from ops.prometheus_tools import program
 from tests.canary_helpers import RELEASE, SHA256, FakePrometheus, plan_of, serve, wait_until
-from tests.prometheus_tools import program
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = yaml.safe_load(SCHEMA.read_text())["examples"][0]

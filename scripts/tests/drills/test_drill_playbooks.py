@@ -3,15 +3,19 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from ops import paths
 from ops.evidence.catalogue import catalogue
 
-PLAYBOOK = paths.ROOT / "playbooks/drills/kill_switch.yml"
-TASKS = PLAYBOOK.with_suffix("")
-DRILLS = {name.partition(".")[2] for name in catalogue().entries if name.startswith("kill_switch.")}
+PLAYBOOKS = ("kill_switch", "alert_path")
+FOLDER = paths.ROOT / "playbooks/drills"
 FRAME = {"frame.yml", "begin.yml", "judge.yml", "put_back.yml"}
+
+
+def drills(name: str) -> set[str]:
+    return {one.partition(".")[2] for one in catalogue().entries if one.startswith(f"{name}.")}
 
 
 def tasks(path: Path) -> list[dict[str, Any]]:
@@ -19,22 +23,29 @@ def tasks(path: Path) -> list[dict[str, Any]]:
     return loaded
 
 
-def test_each_drill_is_run_alone_by_its_tag() -> None:
-    play = tasks(PLAYBOOK)[1]
-    runs = [task for task in play["tasks"] if "vars" in task]
-    assert {task["vars"]["drill"] for task in runs} == DRILLS
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_each_drill_is_run_alone_by_its_tag(name: str) -> None:
+    runs = [
+        task
+        for play in tasks(FOLDER / f"{name}.yml")
+        for task in play.get("tasks", ())
+        if "drill" in task.get("vars", {})
+    ]
+    assert {task["vars"]["drill"] for task in runs} == drills(name)
     for task in runs:
         assert task["tags"] == [task["vars"]["drill"]]
-        assert task["when"] == "drill_here | bool"
         included = task["ansible.builtin.include_tasks"]
-        assert included == {"file": "kill_switch/frame.yml", "apply": {"tags": task["tags"]}}
+        assert included == {"file": f"{name}/frame.yml", "apply": {"tags": task["tags"]}}
+        assert name != "kill_switch" or task["when"] == "drill_here | bool"
 
 
-def test_each_drill_has_its_file_and_no_file_is_left_over() -> None:
-    texts = {path.name: path.read_text() for path in TASKS.iterdir()}
-    assert {f"{drill}.yml" for drill in DRILLS} <= texts.keys()
-    for name in texts.keys() - {f"{drill}.yml" for drill in DRILLS} - FRAME:
-        assert any(name in text for other, text in texts.items() if other != name), name
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_each_drill_has_its_file_and_no_file_is_left_over(name: str) -> None:
+    texts = {path.name: path.read_text() for path in (FOLDER / name).iterdir()}
+    acts = {f"{drill}.yml" for drill in drills(name)}
+    assert acts <= texts.keys()
+    for left in texts.keys() - acts - FRAME:
+        assert any(left in text for other, text in texts.items() if other != left), left
 
 
 def test_each_act_notes_its_moment_before_anything_is_broken() -> None:
@@ -43,14 +54,22 @@ def test_each_act_notes_its_moment_before_anything_is_broken() -> None:
     def notes(path: Path) -> bool:
         text = path.read_text()
         included = [task.get("ansible.builtin.include_tasks", "") for task in tasks(path)]
-        return "drill_act_ns:" in text or any(notes(TASKS / name) for name in included if name)
+        return "drill_act_ns:" in text or any(
+            notes(FOLDER / "kill_switch" / name) for name in included if name
+        )
 
-    for drill in DRILLS:
-        assert notes(TASKS / f"{drill}.yml"), drill
+    for drill in drills("kill_switch"):
+        assert notes(FOLDER / "kill_switch" / f"{drill}.yml"), drill
 
 
-def test_the_guard_runs_with_every_tag() -> None:
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_the_guard_runs_with_every_tag(name: str) -> None:
     """With --tags and an empty lab there would be nothing to do, which looks like success."""
-    guard, play, result = tasks(PLAYBOOK)
-    assert guard["tags"] == ["always"]
-    assert [task["tags"] for task in (play["tasks"][0], *result["tasks"])] == [["always"]] * 3
+    guard, first, *_, result = tasks(FOLDER / f"{name}.yml")
+    assert "guard.yml" in guard["ansible.builtin.import_playbook"]
+    assert result["ansible.builtin.import_playbook"] == "result.yml"
+    refusal = first["tasks"][0]
+    assert "real venue" in refusal["name"]
+    published, said = tasks(FOLDER / "result.yml")
+    always = [guard, result, published, *said["tasks"], refusal if "tags" in refusal else first]
+    assert [task["tags"] for task in always] == [["always"]] * len(always)

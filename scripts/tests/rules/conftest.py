@@ -1,4 +1,4 @@
-"""The real promtool, and the files of roles/prometheus as the role would write them."""
+"""The real promtool, the rules of slo.yml, and the files of roles/prometheus as the role would write them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,10 +8,12 @@ import jinja2
 import pytest
 import yaml
 
-from tests.prometheus_tools import program
+from ops import paths
+from ops.prometheus_tools import program
+from ops.slo.model import Model, load
+from ops.slo.replay import Replay
 
-ROOT = Path(__file__).resolve().parents[3]
-TEMPLATES = ROOT / "roles" / "prometheus" / "templates"
+TEMPLATES = paths.ROOT / "roles" / "prometheus" / "templates"
 HOSTS = ["trader-01", "trader-02"]
 
 
@@ -20,16 +22,26 @@ def promtool() -> Path:
     return program("promtool")
 
 
+@pytest.fixture(scope="session")
+def model() -> Model:
+    return load()
+
+
+@pytest.fixture(scope="session")
+def replay(promtool: Path, model: Model, tmp_path_factory: pytest.TempPathFactory) -> Replay:
+    return Replay(promtool, tmp_path_factory.mktemp("rules"), model)
+
+
 @pytest.fixture
 def render(tmp_path: Path) -> Callable[[str], Path]:
-    """Write a template of the role as it is written for two trading hosts and a monitor."""
-    defaults: dict[str, Any] = yaml.safe_load((ROOT / "roles/prometheus/defaults/main.yml").read_text())
-    hosts = [*HOSTS, "monitor-01"]
+    """Write a template of the role as it is written for two trading hosts, a monitor and a vault."""
+    defaults: dict[str, Any] = yaml.safe_load((paths.ROOT / "roles/prometheus/defaults/main.yml").read_text())
+    hosts = [*HOSTS, "monitor-01", "vault-01"]
     variables = defaults | {
         "ansible_managed": "Ansible managed",
         "inventory_hostname": "monitor-01",
-        "prometheus_address": "198.51.100.11",
-        "groups": {"all": hosts, "trader": HOSTS},
+        "prometheus_address": "198.51.100.13",
+        "groups": {"all": hosts, "trader": HOSTS, "monitor": ["monitor-01"], "vault": ["vault-01"]},
         "hostvars": {host: {"ansible_host": f"198.51.100.{n}"} for n, host in enumerate(hosts, start=11)},
     }
     environment = jinja2.Environment(
