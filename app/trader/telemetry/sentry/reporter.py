@@ -134,9 +134,12 @@ class Reporter:
         with contextlib.suppress(queue.Full):
             self._lines.put(None, timeout=seconds)
             self._thread.join(max(0.0, until - time.monotonic()))
-        left = self._lines.qsize()
-        for _ in range(left):
-            self._metrics.count(DROPPED, reason="shutdown")
+        # Taken away from the thread, so that none is both sent and counted.
+        with contextlib.suppress(queue.Empty):
+            while True:
+                if self._lines.get_nowait() is not None:
+                    self._metrics.count(DROPPED, reason="shutdown")
+        self._lines.put(None)
         self._client.close(timeout=max(0.1, until - time.monotonic()))
 
     def _run(self) -> None:
