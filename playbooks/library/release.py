@@ -5,6 +5,8 @@
 /opt/<app>/current           symlink to the active release; swapped by a rename
 /opt/<app>/previous          symlink to the release that was active before; where a rollback goes.
                              A host that was turned back has none: the release that it left was bad
+/opt/<app>/fence             the largest fencing token that the host was told. Whoever changes its release
+                             with a token must have that one: a controller that was overtaken is refused
 """
 
 from __future__ import annotations
@@ -23,13 +25,18 @@ module: release
 short_description: Install, activate or prune releases of an application
 options:
   home: {type: path, required: true, description: "Folder of the application, /opt/<app>."}
-  state: {type: str, choices: [installed, active, pruned], required: true, description: "What shall hold."}
+  state:
+    type: str
+    choices: [fenced, installed, active, restarted, pruned]
+    required: true
+    description: "What shall hold."
   id: {type: str, description: "Release id. Required for installed and active."}
   sha256: {type: str, description: "Of the artifact, in hex. For installed."}
   version: {type: str, description: "Version for REVISION. For installed."}
   artifact: {type: path, description: "The artifact on this host; deleted afterwards. For installed."}
-  unit: {type: str, description: "For active: stopped (it drains) before the swap and started after it."}
+  unit: {type: str, description: "Stopped (it drains), then started. For active and restarted."}
   back: {type: bool, default: false, description: "For active: what the host leaves is bad and no previous."}
+  fence: {type: int, description: "Fencing token. Required for fenced; a change with an old one is refused."}
   keep: {type: int, default: 5, description: "For pruned: how many to keep beside current and previous."}
 """
 
@@ -102,7 +109,32 @@ class Releases:
         artifact.unlink()
         return True
 
-    def activate(self, release: str, unit: str | None, back: bool = False) -> bool:
+    def told(self) -> int:
+        """The largest token that the host knows; 0 when it knows none."""
+        try:
+            return int((self.home / "fence").read_text())
+        except FileNotFoundError:
+            return 0
+
+    def tell(self, token: int) -> bool:
+        """Obey this token and none before it; true when that is new.
+
+        :raises ReleaseError: the host obeys a later one.
+        """
+        known = self.told()
+        if token < known:
+            raise ReleaseError(f"the host obeys a later rollout (token {known}, this one has {token})")
+        if token == known or self.check_mode:
+            return token != known
+        draft = self.home / ".fence.new"
+        with draft.open("w") as handle:
+            handle.write(f"{token}\n")
+            handle.flush()
+            os.fsync(handle.fileno())
+        draft.rename(self.home / "fence")
+        return True
+
+    def activate(self, release: str, unit: str | None, back: bool = False, token: int | None = None) -> bool:
         """Point `current` at a release and `previous` at the one before; true when that changed the host.
 
         With `back` the one before was bad: it is not kept as previous, and neither is any other.
@@ -112,10 +144,11 @@ class Releases:
 
         :raises ReleaseError: the release is not installed, or the unit cannot be stopped or started.
         """
+        self.obey(token)
         if not self.revision(release) and not self.check_mode:
             raise ReleaseError(f"{self.folder / release} is not installed; install it before it is activated")
         before = self.target("current")
-        if before == release and unit is None:
+        if before == release and (unit is None or self.runs(release, unit)):
             return False
         if self.check_mode:
             return True
@@ -131,6 +164,44 @@ class Releases:
             systemctl("reset-failed", unit)  # the starts of the release before do not count against this one
             systemctl("start", "--no-block", unit)
         return True
+
+    def restart(self, unit: str, token: int | None) -> bool:
+        """Stop the unit (it drains) and start it on the release that it has; always a change.
+
+        :raises ReleaseError: the host obeys another token, or the unit cannot be stopped or started.
+        """
+        self.obey(token)
+        if not self.check_mode:
+            systemctl("stop", unit)
+            systemctl("reset-failed", unit)
+            systemctl("start", "--no-block", unit)
+        return True
+
+    def obey(self, token: int | None) -> None:
+        """Refuse a change by a controller whose token is not the host's; None: nobody is asked.
+
+        :raises ReleaseError: it is not.
+        """
+        if token is not None and token != self.told():
+            raise ReleaseError(
+                f"not changed: the host obeys token {self.told()}, this rollout has {token}: overtaken"
+            )
+
+    def runs(self, release: str, unit: str) -> bool:
+        """Whether the unit's process was started in this release's folder: then nothing is left to do."""
+        shown = subprocess.run(
+            ["systemctl", "show", unit, "--property=MainPID", "--value"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        pid = shown.stdout.strip()
+        if pid in ("", "0"):
+            return False
+        try:
+            return Path(f"/proc/{pid}/cwd").resolve() == (self.folder / release).resolve()
+        except OSError:
+            return False
 
     def swap(self, link: str, release: str) -> None:
         """Replace a symlink in one step: there is no moment without it."""
@@ -163,18 +234,25 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "home": {"type": "path", "required": True},
-            "state": {"type": "str", "choices": ["installed", "active", "pruned"], "required": True},
+            "state": {
+                "type": "str",
+                "choices": ["fenced", "installed", "active", "restarted", "pruned"],
+                "required": True,
+            },
             "id": {"type": "str"},
             "sha256": {"type": "str"},
             "version": {"type": "str"},
             "artifact": {"type": "path"},
             "unit": {"type": "str"},
             "back": {"type": "bool", "default": False},
+            "fence": {"type": "int"},
             "keep": {"type": "int", "default": 5},
         },
         required_if=[
             ("state", "installed", ("id", "sha256", "version", "artifact")),
             ("state", "active", ("id",)),
+            ("state", "fenced", ("fence",)),
+            ("state", "restarted", ("unit",)),
         ],
         supports_check_mode=True,
     )
@@ -187,7 +265,11 @@ def main() -> None:
                 given["id"], given["sha256"], given["version"], Path(given["artifact"])
             )
         elif given["state"] == "active":
-            changed = releases.activate(given["id"], given["unit"], given["back"])
+            changed = releases.activate(given["id"], given["unit"], given["back"], given["fence"])
+        elif given["state"] == "restarted":
+            changed = releases.restart(given["unit"], given["fence"])
+        elif given["state"] == "fenced":
+            changed = releases.tell(given["fence"])
         else:
             pruned = releases.prune(given["keep"])
             changed = bool(pruned)

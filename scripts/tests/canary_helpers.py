@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlparse
 
-from ops.canary.plan import Plan, make_plan
+from ops.canary.plan import Plan
+from ops.canary.plan_settings import make_plan
 from ops.canary.record import Record, create
 from ops.canary.soak import Clock
 
@@ -27,6 +28,8 @@ def settings(url: str = "http://127.0.0.1:9", **changes: Any) -> dict[str, Any]:
     return {
         "prometheus_url": url,
         "scrape_interval_seconds": 1,
+        # The fake's clock is its own, and it has no alerts unless a test gives it some.
+        "gates": {"pages": False, "clock_seconds": 1e12},
         "phases": [{"percent": percent, "soak_seconds": 10} for percent in (25, 50, 100)],
         "criteria": [
             {
@@ -115,6 +118,8 @@ class FakePrometheus:
         self.refuse = ""  # a query that contains this is answered with an error
         self.on_tick: Callable[[float], None] = lambda elapsed: None
         self.queries: list[str] = []
+        # Beginning of a query -> the samples of its answer: labels and value.
+        self.answers: dict[str, list[tuple[dict[str, str], str]]] = {}
         self._slept = 0.0
         self.url = ""
 
@@ -127,6 +132,9 @@ class FakePrometheus:
         return Clock(monotonic=lambda: self._slept, sleep=sleep)
 
     def answer(self, query: str) -> list[dict[str, Any]]:
+        for start, samples in self.answers.items():
+            if query.startswith(start):
+                return [{"metric": labels, "value": [self.seconds, value]} for labels, value in samples]
         found = re.search(r'host=~"([^"]*)"', query)
         wanted = re.compile(found[1] if found else ".*")
         result: list[dict[str, Any]] = []

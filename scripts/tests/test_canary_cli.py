@@ -4,8 +4,11 @@ import hashlib
 import json
 import os
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -138,10 +141,7 @@ def test_a_bad_release_is_judged_and_its_way_back_proven(fake: FakePrometheus, r
     fake.hosts["trader-01"].series["errors"] = ["0.2"]
     judged = run("soak", "--rollout", folder, "--phase", "1")
     assert judged.exit_code == 1
-    assert judged.stdout.splitlines()[-2:] == [
-        "phase 1: verdict fail",
-        "  trader-01: errors: 20 %, bound < 1 %",
-    ]
+    assert judged.stdout.splitlines()[-1] == "phase 1: verdict fail: trader-01: errors: 20 %, bound < 1 %"
     assert json.loads(run("touched", "--rollout", folder, "--json").stdout) == [
         {"host": "trader-01", "previous_release": "trader-1.2.2-bbbbbbbbbbbb"}
     ]
@@ -197,8 +197,7 @@ def test_an_unreachable_host_is_named_by_the_proof(fake: FakePrometheus, release
     result = run("proof", "--rollout", folder, "--phase", "3")
     assert result.exit_code == 1
     assert result.stdout.splitlines() == [
-        "phase 3: 1 of 2 hosts not proven",
-        "  trader-04: gave no proof (unreachable, or stopped half-way)",
+        "phase 3: 1 of 2 hosts not proven: trader-04: gave no proof (unreachable, or stopped half-way)"
     ]
 
 
@@ -241,8 +240,7 @@ def test_a_shut_gate_gives_its_reasons_and_exit_1(fake: FakePrometheus, release:
     result = run("gate", "--rollout", folder, "--phase", "1", "--wait-seconds", "0")
     assert result.exit_code == 1
     assert result.stdout.splitlines() == [
-        "phase 1: the gate is shut",
-        "  trader-03: it is not trading (trader_trading_state is 0, not 2)",
+        "phase 1: the gate is shut: trader-03: it is not trading (trader_trading_state is 0, not 2)"
     ]
     assert json.loads((Path(folder) / "phases/1/gate.json").read_text())["open"] is False
 
@@ -264,13 +262,14 @@ def test_plan_prints_the_hosts_of_every_phase_and_changes_nothing(
     fake: FakePrometheus, release: str, tmp_path: Path
 ) -> None:
     result = start(fake, release, command="plan")
-    assert result.stdout.splitlines() == [
+    assert result.stdout.splitlines()[:-1] == [
         f"{release} to 4 hosts of lab in 3 phases",
-        "phase  share  updated  soak  hosts that change",
-        "1      25 %   1 of 4   10 s  trader-01",
-        "2      50 %   2 of 4   10 s  trader-02",
-        "3      100 %  4 of 4   10 s  trader-03, trader-04",
+        "phase  share  updated  soak  limits  hosts that change     restarted beside",
+        "1      25 %   1 of 4   10 s  full    trader-01             -",
+        "2      50 %   2 of 4   10 s  full    trader-02             -",
+        "3      100 %  4 of 4   10 s  full    trader-03, trader-04  -",
     ]
+    assert result.stdout.splitlines()[-1].startswith("plan sha256 ")
     assert not (tmp_path / "var/rollouts").exists()
 
 
@@ -285,10 +284,10 @@ def test_a_second_start_says_who_and_since_when(fake: FakePrometheus, release: s
         controller.kill()
     third = start(fake, release)
     assert third.exit_code == 2
-    assert "was abandoned" in third.stderr
+    assert "is not finished, and its controller" in third.stderr
     cleared = run("unlock", "--inventory", "lab")
     assert cleared.exit_code == 0
-    assert "hosts that it had touched: none" in cleared.stdout
+    assert "it had touched no host" in cleared.stdout
     assert start(fake, release).exit_code == 0
     assert run("unlock", "--inventory", "testnet").stdout == "testnet is not locked\n"
 
@@ -374,3 +373,219 @@ def test_json_for_the_playbook(fake: FakePrometheus, release: str) -> None:
     assert [phase["batch"] for phase in plan["phases"]] == [HOSTS[:1], HOSTS[1:2], HOSTS[2:]]
     started = json.loads(run("start", *arguments, "--owner-pid", str(os.getpid())).stdout)
     assert json.loads((Path(started["folder"]) / "plan.json").read_text()) == started["plan"] == plan
+
+
+# --- acts ------------------------------------------------------------------------------------
+
+
+def begun(fake: FakePrometheus, release: str, pid: int | None = None, **plan: Any) -> Record:
+    """A rollout whose first host has changed."""
+    started = start(fake, release, pid, **plan)
+    assert started.exit_code == 0, started.output
+    record = open_record(Path(started.stdout.splitlines()[-1]))
+    change(fake, record, 1)
+    return record
+
+
+def act(action: str, *more: str) -> Result:
+    return run("act", action, "--inventory", "lab", "--owner-pid", str(os.getpid()), *more)
+
+
+def soak(record: Record, number: int = 1) -> Result:
+    return run("soak", "--rollout", str(record.folder), "--phase", str(number))
+
+
+def stage(record: Record) -> tuple[str, list[int]]:
+    todo = json.loads(run("todo", "--rollout", str(record.folder)).stdout)
+    return todo["stage"], todo["phases"]
+
+
+def test_too_little_evidence_holds_and_a_person_may_promote_it(fake: FakePrometheus, release: str) -> None:
+    with subprocess.Popen(["sleep", "60"]) as controller:
+        record = begun(fake, release, controller.pid)
+        fake.hosts["trader-01"].series["orders"] = ["3"]
+        judged = soak(record)
+        assert judged.exit_code == 3
+        assert "verdict inconclusive: trader-01: errors: rests on 3 samples" in judged.stdout.splitlines()[-1]
+        controller.kill()
+    assert act("promote").exit_code == 2  # without a reason
+    assert act("skip", "--reason", "x").exit_code == 2  # it is not held at a gate
+    promoted = act("promote", "--reason", "few orders on a holiday", "--by", "ops")
+    assert promoted.exit_code == 0, promoted.output
+    assert promoted.stdout.splitlines()[-1] == str(record.folder)
+    assert stage(record) == ("running", [2, 3])
+    event = next(one for one in record.events() if one["event"] == "promoted")
+    assert (event["by"], event["reason"], event["phase"]) == ("ops", "few orders on a holiday", 1)
+    assert run("gate", "--rollout", str(record.folder), "--phase", "2").exit_code == 0
+
+
+def test_a_failed_verdict_is_never_promoted(fake: FakePrometheus, release: str) -> None:
+    with subprocess.Popen(["sleep", "60"]) as controller:
+        record = begun(fake, release, controller.pid)
+        fake.hosts["trader-01"].series["errors"] = ["0.2"]
+        assert soak(record).exit_code == 1
+        controller.kill()
+    assert act("promote", "--reason", "I know better").exit_code == 2
+    assert act("resume").exit_code == 0
+    assert stage(record)[0] == "turning_back"
+
+
+def test_a_pause_is_asked_of_the_controller_and_answered_in_the_soak(
+    fake: FakePrometheus, release: str
+) -> None:
+    with subprocess.Popen(["sleep", "60"]) as controller:
+        record = begun(fake, release, controller.pid)
+        asked: list[int] = []
+
+        def on_tick(elapsed: float) -> None:
+            if elapsed > 4 and not asked:
+                asked.append(act("pause", "--reason", "news").exit_code)
+
+        fake.on_tick = on_tick
+        paused = soak(record)
+        assert asked == [0]
+        assert (paused.exit_code, "news" in paused.stdout) == (3, True)
+        assert not (record.phase_folder(1) / "verdict.json").exists()
+        assert act("resume").exit_code == 2  # its controller still runs
+        controller.kill()
+    assert act("promote", "--reason", "go on").exit_code == 2  # nothing was judged
+    assert act("resume").exit_code == 0
+    assert stage(record) == ("running", [1, 2, 3])
+    assert soak(record).exit_code == 0
+
+
+def test_abort_of_a_living_controller_turns_back_at_its_next_step(fake: FakePrometheus, release: str) -> None:
+    record = begun(fake, release)
+    assert act("abort", "--reason", "wrong release").exit_code == 0
+    assert soak(record).exit_code == 1
+    assert stage(record)[0] == "turning_back"
+    assert "wrong release" in run("turning-back", "--rollout", str(record.folder), "--reason", "x").stdout
+
+
+def test_abort_after_the_controller_died(fake: FakePrometheus, release: str) -> None:
+    with subprocess.Popen(["sleep", "60"]) as controller:
+        record = begun(fake, release, controller.pid)
+        controller.kill()
+    assert run("unlock", "--inventory", "lab").exit_code == 2  # it has touched a host
+    done = act("abort", "--reason", "no more of it")
+    assert done.stdout.splitlines()[-1] == str(record.folder)
+    assert stage(record)[0] == "turning_back"
+    assert act("pause").exit_code == 2
+
+
+def test_a_controller_that_was_overtaken_must_not_act(
+    fake: FakePrometheus, release: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with subprocess.Popen(["sleep", "60"]) as controller:
+        record = begun(fake, release, controller.pid)
+        controller.kill()
+    assert act("resume").exit_code == 0
+    monkeypatch.setenv("BREAKWATER_CONTROLLER_PID", str(controller.pid))
+    for words in (
+        ["gate", "--phase", "2"],
+        ["soak", "--phase", "1"],
+        ["turning-back", "--reason", "x"],
+        ["finish", "--outcome", "rolled_back"],
+        ["todo"],
+        ["fenced"],
+    ):
+        result = run(words[0], "--rollout", str(record.folder), *words[1:])
+        assert result.exit_code == 2, words
+        assert "must not act any more" in result.stderr
+
+
+def test_a_shut_gate_holds_once_a_host_was_touched_and_may_be_skipped(
+    fake: FakePrometheus, release: str
+) -> None:
+    with subprocess.Popen(["sleep", "60"]) as controller:
+        record = begun(fake, release, controller.pid, gates={"pages": True, "clock_seconds": 1e12})
+        assert soak(record).exit_code == 0
+        fake.answers["ALERTS{"] = [({"alertname": "BackupOld", "host": "trader-03"}, "1")]
+        gate = ["gate", "--rollout", str(record.folder), "--phase", "2", "--wait-seconds", "0"]
+        shut = run(*gate)
+        assert (shut.exit_code, "alert BackupOld is firing on trader-03" in shut.stdout) == (3, True)
+        controller.kill()
+    assert act("skip", "--reason", "the backup runs now").exit_code == 0
+    opened = run(*gate)
+    assert opened.exit_code == 0
+    assert "skipped by" in opened.stdout
+    fake.hosts["trader-04"].state = 0  # no word of a person opens it to that
+    assert run(*gate).exit_code == 3
+
+
+def test_hosts_that_were_not_told_of_the_token_stop_it(fake: FakePrometheus, release: str) -> None:
+    folder = Path(start(fake, release).stdout.splitlines()[-1])
+    token = json.loads(run("todo", "--rollout", str(folder)).stdout)["token"]
+    for host in HOSTS[:-1]:
+        (folder / "fence" / str(token) / host).touch()
+    result = run("fenced", "--rollout", str(folder))
+    assert (result.exit_code, "trader-04: it was not reached" in result.stdout) == (1, True)
+    (folder / "fence" / str(token) / HOSTS[-1]).touch()
+    assert run("fenced", "--rollout", str(folder)).exit_code == 0
+
+
+def test_status_says_how_it_stands_and_what_may_be_done(fake: FakePrometheus, release: str) -> None:
+    assert run("status", "--inventory", "lab").stdout == "no rollout of lab is under way\n"
+    record = begun(fake, release)
+    facts = json.loads(run("status", "--inventory", "lab", "--json").stdout)
+    assert (facts["rollout"], facts["stage"], facts["touched"]) == (record.rollout, "running", ["trader-01"])
+    assert facts["may"] == "pause, abort"
+    assert "trader-01" in run("status", "--inventory", "lab").stdout
+
+
+def test_a_soak_that_is_not_enough_is_extended_once(fake: FakePrometheus, release: str) -> None:
+    phases = [
+        {"percent": 25, "soak_seconds": 10, "soak_max_seconds": 20},
+        {"percent": 100, "soak_seconds": 10},
+    ]
+    record = begun(fake, release, phases=phases)
+    fake.hosts["trader-01"].series["orders"] = ["3"]
+
+    def on_tick(elapsed: float) -> None:
+        if elapsed > 12:
+            fake.hosts["trader-01"].series["orders"] = ["100"]
+            fake.hosts["trader-01"].scrapes = fake.hosts["trader-01"].reported = 20
+
+    fake.on_tick = on_tick
+    assert soak(record).exit_code == 0
+    assert [event["event"] for event in record.events()].count("extended") == 1
+    verdict = json.loads((record.phase_folder(1) / "verdict.json").read_text())
+    window = verdict["window"]
+    assert (verdict["extended"], window["ended_seconds"] - window["started_seconds"]) == (True, 20)
+
+
+def test_webhooks_are_told_and_one_that_is_away_stops_nothing(fake: FakePrometheus, release: str) -> None:
+    with serve_hook() as (url, bodies):
+        record = begun(fake, release, webhooks=[url, "http://127.0.0.1:9/secret"])
+        run("turning-back", "--rollout", str(record.folder), "--reason", "x")
+    assert [(body["moment"], body["release"]) for body in bodies] == [
+        ("started", release),
+        ("turning_back", release),
+    ]
+    failed = [event for event in record.events() if event["event"] == "not_notified"]
+    assert [event["hook"] for event in failed] == [1, 1]
+    assert "secret" not in json.dumps(failed)
+
+
+@contextmanager
+def serve_hook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    bodies: list[dict[str, Any]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/", bodies
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -8,7 +8,6 @@ import pytest
 from ops.canary import gate, lock
 from ops.canary.prometheus import Prometheus
 from ops.canary.record import Record
-from ops.files import write_json
 from tests.canary_helpers import (
     OLD_RELEASE,
     OLD_SHA256,
@@ -37,12 +36,12 @@ def record(fake: FakePrometheus, tmp_path: Path) -> Record:
     made = rollout(tmp_path, plan_of(4, fake.url))
     lock.acquire(tmp_path / "lab", rollout=made.rollout, release=RELEASE, pid=os.getpid(), since="now")
     prove(made, 1)
-    write_json(made.phase_folder(1) / "verdict.json", {"verdict": "pass"})
+    made.append("verdict", phase=1, verdict="pass", reasons=[])
     return made
 
 
 def reasons(record: Record, fake: FakePrometheus, phase: int = 2) -> list[str]:
-    return gate.reasons(record, record.plan.phase(phase), Prometheus(fake.url))
+    return [one.text for one in gate.reasons(record, record.plan.phase(phase), Prometheus(fake.url))]
 
 
 def test_the_gate_is_open(record: Record, fake: FakePrometheus) -> None:
@@ -94,14 +93,83 @@ def test_prometheus_away_shuts_it(record: Record, fake: FakePrometheus) -> None:
 
 @pytest.mark.parametrize("verdict", [None, "fail", "inconclusive"])
 def test_an_earlier_phase_without_a_pass_shuts_it(
-    record: Record, fake: FakePrometheus, verdict: str | None
+    fake: FakePrometheus, tmp_path: Path, verdict: str | None
 ) -> None:
-    path = record.phase_folder(1) / "verdict.json"
-    if verdict is None:
-        path.unlink()
-    else:
-        write_json(path, {"verdict": verdict})
+    record = rollout(tmp_path, plan_of(4, fake.url))
+    lock.acquire(tmp_path / "lab", rollout=record.rollout, release=RELEASE, pid=os.getpid(), since="now")
+    prove(record, 1)
+    if verdict:
+        record.append("verdict", phase=1, verdict=verdict, reasons=[])
     assert reasons(record, fake) == ["phase 1 has no verdict `pass`"]
+
+
+def gated(fake: FakePrometheus, tmp_path: Path, **changes: Any) -> list[gate.Reason]:
+    """Reasons of the first phase's gate on a fleet of which nothing has changed."""
+    for host in fake.hosts.values():
+        host.release, host.sha256 = OLD_RELEASE, OLD_SHA256
+    plan = plan_of(4, fake.url, **changes)
+    record = rollout(tmp_path, plan)
+    lock.acquire(tmp_path / "lab", rollout=record.rollout, release=RELEASE, pid=os.getpid(), since="now")
+    return gate.reasons(record, plan.phase(1), Prometheus(fake.url))
+
+
+def test_a_page_shuts_it_and_may_be_skipped(fake: FakePrometheus, tmp_path: Path) -> None:
+    fake.answers["ALERTS{"] = [
+        ({"alertname": "TraderHalted", "host": "trader-03"}, "1"),
+        ({"alertname": "Watchdog"}, "1"),
+    ]
+    (reason,) = gated(fake, tmp_path, gates={"pages": True, "clock_seconds": 1e12})
+    assert reason == gate.Reason("alert TraderHalted is firing on trader-03", "passing")
+
+
+def test_a_spent_or_unknown_error_budget_shuts_it(fake: FakePrometheus, tmp_path: Path) -> None:
+    wanted = {"pages": False, "error_budget": True, "clock_seconds": 1e12}
+    (reason,) = gated(fake, tmp_path / "unknown", gates=wanted)
+    assert "no error budget is known" in reason.text
+    fake.answers["slo:error_budget:remaining"] = [
+        ({"slo": "order-errors"}, "-0.1"),
+        ({"slo": "feed-availability"}, "0.9"),
+        ({"slo": "order-latency-p95"}, "NaN"),
+    ]
+    assert [one.text for one in gated(fake, tmp_path / "spent", gates=wanted)] == [
+        "objective order-errors has no error budget left",
+        "objective order-latency-p95 has no error budget left",
+    ]
+
+
+def test_an_old_or_unknown_backup_shuts_it(fake: FakePrometheus, tmp_path: Path) -> None:
+    wanted = {"pages": False, "backup_hours": 26, "restore_test_hours": 192, "clock_seconds": 1e12}
+    fresh, old = str(fake.seconds - 3600), str(fake.seconds - 27 * 3600)
+    fake.answers["max by (host) (last_over_time(breakwater_backup"] = [
+        ({"host": "trader-01"}, fresh),
+        ({"host": "trader-02"}, old),
+        ({"host": "trader-03"}, fresh),
+    ]
+    fake.answers["max by (host) (last_over_time(breakwater_restore"] = [
+        ({"host": host}, fresh) for host in HOSTS
+    ]
+    assert [one.text for one in gated(fake, tmp_path, gates=wanted)] == [
+        "trader-02: the last backup is 27.0 h old, at most 26 h",
+        "trader-04: no backup is known",
+    ]
+
+
+def test_clocks_that_differ_shut_it_for_good(fake: FakePrometheus, tmp_path: Path) -> None:
+    (reason,) = gated(fake, tmp_path, gates={"pages": False})
+    assert reason.kind == "lasting"
+    assert reason.text.startswith("the clocks of this machine and of Prometheus differ by")
+
+
+def test_a_freeze_window_shuts_it(fake: FakePrometheus, tmp_path: Path) -> None:
+    (reason,) = gated(fake, tmp_path, freeze={"windows": [{"name": "always"}]})
+    assert reason == gate.Reason("freeze window: always", "passing")
+
+
+def test_what_a_reason_speaks_against(record: Record, fake: FakePrometheus) -> None:
+    fake.hosts["trader-01"].state = 0
+    fake.hosts["trader-04"].state = 0
+    found = gate.reasons(record, record.plan.phase(2), Prometheus(fake.url))
+    assert [(one.text[:9], one.kind) for one in found] == [("trader-01", "release"), ("trader-04", "lasting")]
 
 
 def test_an_earlier_host_without_proof_shuts_it(record: Record, fake: FakePrometheus) -> None:

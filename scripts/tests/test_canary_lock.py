@@ -35,7 +35,7 @@ def test_the_second_rollout_is_told_who_holds_it_and_since_when(folder: Path) ->
     assert "r1 of trader-1-a" in message
     assert caught.value.exit_code == 2
     assert lock.read(folder) == owner
-    assert [path.name for path in folder.iterdir()] == ["lock"]
+    assert sorted(path.name for path in folder.iterdir()) == ["last_token", "lock"]
 
 
 def test_another_inventory_is_free(folder: Path) -> None:
@@ -122,3 +122,30 @@ def test_of_many_at_once_one_gets_it(folder: Path) -> None:
     owner = lock.read(folder)
     assert owner is not None
     assert won == [owner.rollout]
+
+
+def test_each_holder_has_a_larger_token_even_when_the_clock_goes_back(folder: Path) -> None:
+    first = acquire(folder, os.getpid())
+    lock.release_lock(folder, "r1")
+    (folder / "last_token").write_text(f"{first.token + 10**9}\n")
+    assert acquire(folder, os.getpid(), "r2").token == first.token + 10**9 + 1
+
+
+def test_only_the_lock_of_a_dead_controller_is_taken_over(folder: Path) -> None:
+    def take(rollout: str, pid: int) -> lock.Owner:
+        return lock.take_over(folder, rollout=rollout, release="trader-1-a", pid=pid, since="now")
+
+    with subprocess.Popen(["sleep", "60"]) as controller:
+        before = acquire(folder, controller.pid)
+        with pytest.raises(OperatorError, match="r1 is still run by"):
+            take("r1", os.getpid())
+        controller.kill()
+    with pytest.raises(OperatorError, match=r"r1 was abandoned"):
+        take("r2", os.getpid())
+    after = take("r1", os.getpid())
+    assert after.token > before.token
+    assert lock.require(folder, "r1", os.getpid()) == after
+    with pytest.raises(OperatorError, match="must not act any more"):
+        lock.require(folder, "r1", before.pid)
+    with pytest.raises(OperatorError, match="does not hold the lock"):
+        lock.require(folder, "r2", None)

@@ -15,7 +15,8 @@ import yaml
 from ops.canary import metrics
 from ops.canary.judge import standing_criteria
 from ops.canary.observe import missing, observe
-from ops.canary.plan import SCHEMA, Plan, make_plan
+from ops.canary.plan import Plan
+from ops.canary.plan_settings import SCHEMA, make_plan
 from ops.canary.prometheus import Prometheus, PrometheusError, QueryError
 from ops.canary.record import create
 from ops.canary.soak import soak

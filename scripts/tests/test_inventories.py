@@ -9,7 +9,7 @@ import yaml
 
 from ops import paths
 from ops.canary import metrics
-from ops.canary.plan import make_plan
+from ops.canary.plan_settings import make_plan
 from ops.run import run
 
 INVENTORIES = sorted(path for path in (paths.ROOT / "inventories").iterdir() if path.is_dir())

@@ -104,7 +104,7 @@ def test_a_full_queue_is_counted_and_nobody_waits(kept: Kept, metrics: Metrics) 
     assert took < 2, "putting into a queue, not sending"
     # A machine that is too slow for two seconds' flush loses some, and says how many.
     lost = sum(counted(metrics, module.DROPPED, reason) for reason in ("queue_full", "shutdown"))
-    until(lambda: len(kept.events) == QUEUED + 50 - lost, 5)
+    until(lambda: len(kept.events) == QUEUED + 50 - lost, "every report sent or counted")
 
 
 def test_a_storm_is_one_issue_and_few_events(kept: Kept, metrics: Metrics) -> None:

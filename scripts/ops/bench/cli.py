@@ -8,6 +8,7 @@ import click
 
 from ops.bench.converge import converge
 from ops.bench.figures import Figure, show
+from ops.bench.judge import judge
 from ops.bench.kill import kill
 from ops.bench.kill_fleet import fleet
 from ops.bench.orders import orders
@@ -23,6 +24,7 @@ class Wanted:
 
 BENCHMARKS: dict[str, Callable[[Wanted], Sequence[Figure]]] = {
     "converge": lambda wanted: converge(),
+    "judge": lambda wanted: judge(),
     "kill": lambda wanted: fleet() if wanted.fleet else kill(),
     "orders": lambda wanted: orders(wanted.peers),
 }
@@ -45,6 +47,8 @@ def main(name: str, file: Path | None, peers: Path | None, of_fleet: bool) -> No
     \b
     converge   on a fresh ten-host lab: first converge, no-op converge with Mitogen and with the stock
                linear strategy, and a canary's time without soak
+    judge      the canary's judge on simulated rollouts: how often it turns back what is good, how often it
+               finds what is bad, and a Mann-Whitney judge beside it; five minutes
     kill       against the emulator, by its record: from the command to the last cancel of 200 orders on ten
                symbols, by the service, in a 429 storm, and by trader panic with the service dead; fifteen
                minutes on an idle machine. With --fleet: playbooks/kill.yml and scripts/kill on the running

@@ -3,75 +3,47 @@
 import itertools
 import json
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from ops import paths
 from ops.bounds import bound_text, value_text
+from ops.canary import acts_cli, lock, metrics, notify
 from ops.canary import gate as gate_check
-from ops.canary import lock, metrics
 from ops.canary import proof as proof_check
+from ops.canary.acts import StopAskedError
 from ops.canary.finish import OUTCOMES, Outcome
 from ops.canary.finish import finish as finish_rollout
-from ops.canary.plan import Plan, make_plan
+from ops.canary.options import (
+    FAILED,
+    controlled,
+    hold,
+    inventory_options,
+    owned,
+    owner_option,
+    phase_option,
+    plan_options,
+    rollout_option,
+    rollouts,
+    stop,
+    stopped,
+)
+from ops.canary.plan import Plan
+from ops.canary.plan_settings import make_plan
 from ops.canary.prometheus import Prometheus
-from ops.canary.record import create, open_record
+from ops.canary.record import Record, create, open_record
+from ops.canary.show import print_plan
 from ops.canary.soak import soak as soak_phase
+from ops.canary.state import state_of
 from ops.errors import OperatorError
 from ops.files import write_json
 from ops.release import store
 from ops.text import plural, table
 from ops.times import utc_text
 from ops.who import current_user
-
-_F = TypeVar("_F", bound=Callable[..., None])
-_FAILED = 1  # judged and not good enough; 2 is for mistakes (OperatorError)
-
-
-def _options(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
-    def add(function: _F) -> _F:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return add
-
-
-_plan_options = _options(
-    click.option("--inventory", required=True, help="Name of the inventory, such as lab."),
-    click.option(
-        "--release", "release_id", required=True, help="Id of the release (./scripts/release list)."
-    ),
-    click.option("--plan-json", required=True, help="The inventory's variable `canary` as JSON."),
-    click.option("--hosts-json", required=True, help="JSON list of host names in the order of change."),
-    click.option(
-        "--rollout-dir", type=click.Path(path_type=Path), help="Folder of rollouts [default: var/rollouts]."
-    ),
-    click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
-)
-_owner_option = click.option(
-    "--owner-pid",
-    required=True,
-    type=int,
-    envvar="BREAKWATER_CONTROLLER_PID",
-    help="Pid of ansible-playbook: the lock lives with it [environment: BREAKWATER_CONTROLLER_PID].",
-)
-_lock_options = _options(
-    click.option("--inventory", required=True, help="Name of the inventory, such as lab."),
-    click.option(
-        "--rollout-dir", type=click.Path(path_type=Path), help="Folder of rollouts [default: var/rollouts]."
-    ),
-)
-_rollout_option = click.option(
-    "--rollout", "folder", required=True, type=click.Path(path_type=Path), help="Folder that `start` printed."
-)
-_phase_option = click.option(
-    "--phase", "number", required=True, type=int, help="Number of the phase, from 1."
-)
 
 
 @click.group()
@@ -80,33 +52,33 @@ def cli() -> None:
 
 
 @cli.command("plan")
-@_plan_options
+@plan_options
 def plan_command(
-    inventory: str, release_id: str, plan_json: str, hosts_json: str, rollout_dir: Path | None, as_json: bool
+    inventory: str, rollout_dir: Path | None, release_id: str, plan_json: str, hosts_json: str, as_json: bool
 ) -> None:
     """Print the exact hosts of every phase; change nothing."""
     plan = _plan(inventory, release_id, plan_json, hosts_json)
     if as_json:
         click.echo(json.dumps(plan.to_json()))
     else:
-        _print_plan(plan)
+        print_plan(plan)
 
 
 @cli.command()
-@_plan_options
-@_owner_option
+@plan_options
+@owner_option
 def start(
     inventory: str,
+    rollout_dir: Path | None,
     release_id: str,
     plan_json: str,
     hosts_json: str,
-    rollout_dir: Path | None,
     as_json: bool,
     owner_pid: int,
 ) -> None:
     """Plan, take the inventory's lock and make the rollout's folder; its path is the last line."""
     plan = _plan(inventory, release_id, plan_json, hosts_json)
-    folder = (rollout_dir or paths.ROLLOUTS).resolve() / inventory
+    folder = rollouts(inventory, rollout_dir)
     now = time.time()
     rollout = _unused_name(folder, f"{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}-{plan.sha256[:12]}")
     owner = lock.acquire(folder, rollout=rollout, release=release_id, pid=owner_pid, since=utc_text(now))
@@ -121,45 +93,55 @@ def start(
     except BaseException:
         lock.release_lock(folder, rollout)
         raise
+    notify.send(record, "started", f"{release_id} to {plural(len(plan.hosts), 'host')}")
     if as_json:
         click.echo(json.dumps({"rollout": rollout, "folder": str(record.folder), "plan": plan.to_json()}))
         return
-    _print_plan(plan)
+    print_plan(plan)
     click.echo(str(record.folder))
 
 
 @cli.command()
-@_rollout_option
-@_phase_option
+@rollout_option
+@phase_option
 @click.option(
     "--wait-seconds", default=10.0, show_default=True, help="How long a gate that is shut may take to open."
 )
 def gate(folder: Path, number: int, wait_seconds: float) -> None:
     """Say whether a phase may begin: every host is up and trading, earlier phases are as proven."""
-    record = open_record(folder)
+    record = controlled(folder)
     phase = record.plan.phase(number)
     prometheus = Prometheus(record.plan.prometheus_url)
     deadline = time.monotonic() + wait_seconds
-    while reasons := gate_check.reasons(record, phase, prometheus):
+    while found := gate_check.reasons(record, phase, prometheus):
         if time.monotonic() >= deadline:
             break
         time.sleep(1.0)
+    skipped = _skipped(record, number)
+    shut = [reason for reason in found if not (skipped and reason.kind == "passing")]
+    reasons = [reason.text for reason in found]
     write_json(
-        record.phase_folder(number) / "gate.json", {"phase": number, "open": not reasons, "reasons": reasons}
+        record.phase_folder(number) / "gate.json",
+        {"phase": number, "open": not shut, "reasons": reasons, "skipped_by": skipped},
     )
-    record.append("gate", phase=number, open=not reasons, reasons=reasons)
-    if reasons:
-        _stop(f"phase {number}: the gate is shut", reasons)
-    click.echo(f"phase {number}: the gate is open, {plural(len(phase.batch), 'host')} may change")
+    record.append("gate", phase=number, open=not shut, reasons=reasons)
+    if not shut:
+        by = f" (skipped by {skipped}: {'; '.join(reasons)})" if found else ""
+        click.echo(f"phase {number}: the gate is open{by}, {plural(len(phase.batch), 'host')} may change")
+        return
+    what, texts = f"phase {number}: the gate is shut", [reason.text for reason in shut]
+    if record.touched() and all(reason.kind != "release" for reason in shut):
+        hold(record, number, what, texts)
+    stop(what, texts)
 
 
 @cli.command()
-@_rollout_option
+@rollout_option
 @click.option("--phase", "number", type=int, help="Number of the phase, from 1.")
 @click.option("--rollback", is_flag=True, help="Check the way back of every touched host instead.")
 def proof(folder: Path, number: int | None, rollback: bool) -> None:
     """Check that each host runs and reports what it should; a host without a proof has failed."""
-    record = open_record(folder)
+    record = owned(folder)
     if (number is None) == (not rollback):
         raise OperatorError("give either --phase N or --rollback")
     if number is None:
@@ -171,21 +153,24 @@ def proof(folder: Path, number: int | None, rollback: bool) -> None:
     bad = {host: faults for host, faults in found.items() if faults}
     record.append("proof", phase=number, rollback=rollback, hosts=list(found), faults=bad)
     if bad:
-        _stop(f"{what}: {len(bad)} of {plural(len(found), 'host')} not proven", _lines(bad))
+        stop(f"{what}: {len(bad)} of {plural(len(found), 'host')} not proven", _lines(bad))
     after = "run their previous release" if rollback else f"run {record.plan.release}"
     click.echo(f"{what}: {plural(len(found), 'host')} proven to {after}: {', '.join(found)}")
 
 
 @cli.command()
-@_rollout_option
-@_phase_option
+@rollout_option
+@phase_option
 def soak(folder: Path, number: int) -> None:
     """Watch the updated hosts for the soak time and judge them; exit 0 only for the verdict `pass`."""
-    record = open_record(folder)
+    record = controlled(folder)
     phase = record.plan.phase(number)
     hosts = plural(len(phase.updated), "updated host")
     click.echo(f"phase {number}: soaking {hosts} for {phase.soak_seconds:g} s")
-    verdict = soak_phase(record, phase, Prometheus(record.plan.prometheus_url), click.echo)
+    try:
+        verdict = soak_phase(record, phase, Prometheus(record.plan.prometheus_url), click.echo)
+    except StopAskedError as asked:
+        stopped(asked)
     rows = []
     for criterion in verdict["criteria"]:
         ((kind, bound),) = criterion["bound"].items()
@@ -194,13 +179,17 @@ def soak(folder: Path, number: int) -> None:
         rows.append((criterion["name"], value, limit, worst["host"], criterion["verdict"]))
     if rows:
         table(("criterion", "worst value", "bound", "on", "verdict"), rows)
+    for contrast in verdict["contrasts"]:
+        click.echo(f"{contrast['name']}: {contrast['verdict']}; {contrast['reason']}")
+    if verdict["verdict"] == "inconclusive":
+        hold(record, number, f"phase {number}: verdict inconclusive", verdict["reasons"], "inconclusive")
     if verdict["verdict"] != "pass":
-        _stop(f"phase {number}: verdict {verdict['verdict']}", verdict["reasons"])
+        stop(f"phase {number}: verdict {verdict['verdict']}", verdict["reasons"])
     click.echo(f"phase {number}: verdict pass")
 
 
 @cli.command()
-@_rollout_option
+@rollout_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
 def touched(folder: Path, as_json: bool) -> None:
     """Name the hosts whose change had begun, in the order of the plan, and the release that each had."""
@@ -218,14 +207,17 @@ def touched(folder: Path, as_json: bool) -> None:
 
 
 @cli.command()
-@_rollout_option
+@rollout_option
 @click.option("--outcome", required=True, type=click.Choice(OUTCOMES), help="What the playbook did.")
 @click.option("--reason", default="", help="Why, in one sentence.")
 def finish(folder: Path, outcome: Outcome, reason: str) -> None:
     """Write result and report, release the lock; the report's path is the last line."""
-    record = open_record(folder)
+    record = owned(folder)
     result = finish_rollout(record, outcome, " ".join(reason.split()))
     plan = record.plan
+    notify.send(
+        record, "finished", f"{result['outcome']}: {result['reason'] or 'as planned'}".replace("_", " ")
+    )
     rows = [
         ("outcome", str(result["outcome"]).replace("_", " ")),
         ("reason", str(result["reason"]) or "-"),
@@ -236,43 +228,55 @@ def finish(folder: Path, outcome: Outcome, reason: str) -> None:
     table(("rollout", record.rollout), rows)
     click.echo(str(record.folder / "report.html"))
     if result["outcome"] != outcome:
-        raise SystemExit(_FAILED)
+        raise SystemExit(FAILED)
 
 
 @cli.command("lock")
-@_lock_options
+@inventory_options
 @click.option("--name", required=True, help="What it is taken for; also the name of the folder that is made.")
-@_owner_option
+@owner_option
 def lock_command(inventory: str, rollout_dir: Path | None, name: str, owner_pid: int) -> None:
     """Take the lock for an act that is not a rollout, such as a rollback by hand; prints its folder."""
-    folder = (rollout_dir or paths.ROLLOUTS).resolve() / inventory
+    folder = rollouts(inventory, rollout_dir)
     owner = lock.acquire(folder, rollout=name, release="-", pid=owner_pid, since=utc_text(time.time()))
     (folder / name).mkdir()
+    write_json(folder / name / "lock.json", {"token": owner.token})
     click.echo(f"{inventory} is locked, held by {owner}")
     click.echo(str(folder / name))
 
 
 @cli.command()
-@_lock_options
+@inventory_options
 @click.option("--name", help="Give back what `lock` took under this name.")
 def unlock(inventory: str, rollout_dir: Path | None, name: str | None) -> None:
     """Remove the lock of a rollout whose controller is dead. Look at its folder first."""
-    folder = (rollout_dir or paths.ROLLOUTS).resolve() / inventory
+    folder = rollouts(inventory, rollout_dir)
     if name is not None:
         if not lock.release_lock(folder, name):
             raise OperatorError(f"{inventory} is not locked for {name}; nothing was given back")
         click.echo(f"{inventory} is unlocked")
         return
+    held = lock.read(folder)
+    record = None
+    if held is not None and (folder / held.rollout / "plan.json").exists():
+        record = open_record(folder / held.rollout)
+        if record.touched() and state_of(record).stage != "finished":
+            raise OperatorError(
+                f"{held.rollout} has touched {plural(len(record.touched()), 'host')} and is not finished: "
+                "resume or abort it, ansible-playbook playbooks/canary.yml -e canary_action=status"
+            )
     owner = lock.clear(folder)
     if owner is None:
         click.echo(f"{inventory} is not locked")
         return
-    if (folder / owner.rollout / "plan.json").exists():
-        record = open_record(folder / owner.rollout)
+    if record is not None:
         record.append("unlocked", by=current_user(), abandoned_by=str(owner))
-        left = [host for _, host in record.touched()]
-        click.echo(f"hosts that it had touched: {', '.join(left) or 'none'}")
+        click.echo("it had touched no host")
     click.echo(f"{inventory} is unlocked; the lock was of {owner.rollout}, held by {owner}")
+
+
+for _command in acts_cli.COMMANDS:
+    cli.add_command(_command)
 
 
 def main() -> None:
@@ -284,16 +288,33 @@ def main() -> None:
         raise SystemExit(OperatorError.exit_code) from None
 
 
+def _skipped(record: Record, number: int) -> str | None:
+    """Who opened a phase's gate, if somebody did since it was held there last."""
+    by: str | None = None
+    for event in record.events():
+        if event["event"] == "gate_skipped" and event["phase"] == number:
+            by = event["by"]
+        elif event["event"] == "proof":
+            by = None
+    return by
+
+
 def _plan(inventory: str, release_id: str, plan_json: str, hosts_json: str) -> Plan:
     settings, hosts = _json("--plan-json", plan_json), _json("--hosts-json", hosts_json)
     if not isinstance(hosts, list):
         raise OperatorError("--hosts-json must be a JSON list of host names")
-    if not inventory.replace("-", "").replace("_", "").isalnum():
-        raise OperatorError(f"--inventory: {inventory!r} is not the name of an inventory")
+    rollouts(inventory, None)  # checks the name
     release = store.load_verified(paths.RELEASES, release_id)
     if release.app != "trader":
         raise OperatorError(f"release {release_id} is of {release.app}; a canary rolls out the trader")
-    plan = make_plan(settings, hosts, inventory=inventory, release=release_id, sha256=release.sha256)
+    plan = make_plan(
+        settings,
+        hosts,
+        inventory=inventory,
+        release=release_id,
+        sha256=release.sha256,
+        schema=release.schema,
+    )
     metrics.check_plan(plan, metrics.known_names(paths.ROOT / metrics.FILE))
     return plan
 
@@ -311,30 +332,5 @@ def _json(option: str, text: str) -> Any:
         raise OperatorError(f"{option} is not JSON: {error}") from None
 
 
-def _print_plan(plan: Plan) -> None:
-    hosts, phases = plural(len(plan.hosts), "host"), plural(len(plan.phases), "phase")
-    click.echo(f"{plan.release} to {hosts} of {plan.inventory} in {phases}")
-    rows = [
-        (
-            str(phase.number),
-            f"{phase.percent} %",
-            f"{len(phase.updated)} of {len(plan.hosts)}",
-            f"{phase.soak_seconds:g} s",
-            ", ".join(phase.batch),
-        )
-        for phase in plan.phases
-    ]
-    table(("phase", "share", "updated", "soak", "hosts that change"), rows)
-    for note in plan.notes:
-        click.echo(note)
-
-
 def _lines(faults: dict[str, list[str]]) -> list[str]:
     return [f"{host}: {fault}" for host, found in faults.items() for fault in found]
-
-
-def _stop(what: str, reasons: list[str]) -> None:
-    click.echo(what)
-    for reason in reasons:
-        click.echo(f"  {reason}")
-    raise SystemExit(_FAILED)

@@ -11,7 +11,13 @@ from ops.files import read_json
 from ops.text import one_line
 from ops.times import utc_text_ns
 
-_VERDICTS = {"completed": "pass", "rolled_back": "fail", "rollback_failed": "fail", "aborted": "inconclusive"}
+_VERDICTS = {
+    "completed": "pass",
+    "rolled_back": "fail",
+    "rollback_failed": "fail",
+    "left": "fail",
+    "aborted": "inconclusive",
+}
 _RANKS = {"fail": 2, "inconclusive": 1, "pass": 0}
 _ATTACHED = ("plan.json", "events.jsonl", "result.json", "report.html")
 

@@ -13,7 +13,7 @@ from ops.files import read_json, write_json
 from ops.times import utc_text
 from ops.who import author
 
-Outcome = Literal["completed", "rolled_back", "rollback_failed", "aborted"]
+Outcome = Literal["completed", "rolled_back", "rollback_failed", "left", "aborted"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 
@@ -40,7 +40,7 @@ def finish(record: Record, asked: Outcome, reason: str) -> dict[str, Any]:
     events = record.events()
     started_seconds = events[0]["at_ns"] / 1e9 if events else time.time()
     ended_seconds = time.time()
-    rolled_back = proof.backward(record) if outcome in ("rolled_back", "rollback_failed") else {}
+    rolled_back = proof.backward(record) if outcome in ("rolled_back", "rollback_failed", "left") else {}
     result = {
         "rollout": record.rollout,
         "outcome": outcome,

@@ -1,10 +1,19 @@
-"""One rollout at a time for an inventory: var/rollouts/<inventory>/lock names who holds it."""
+"""One rollout at a time for an inventory: var/rollouts/<inventory>/lock names who holds it.
+
+A lock on the control node does not stop a controller that was suspended, or that runs on another machine.
+So each holder also has a fencing token, larger than every one before it; the hosts are told the token
+first, and refuse a change by any older one (playbooks/library/release.py).
+Source: M. Kleppmann, How to do distributed locking (2016), fencing tokens.
+"""
 
 import contextlib
+import fcntl
 import json
 import os
 import socket
 import tempfile
+import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,7 +23,10 @@ from ops.who import current_user
 
 @dataclass(frozen=True)
 class Owner:
-    """Who holds a lock. `pid` is the ansible-playbook process; `process` tells it from a later namesake."""
+    """Who holds a lock. `pid` is the ansible-playbook process; `process` tells it from a later namesake.
+
+    `token` is the fencing token: milliseconds since 1970, or one more than the last one.
+    """
 
     rollout: str
     release: str
@@ -23,6 +35,7 @@ class Owner:
     pid: int
     process: str
     since: str
+    token: int
 
     def alive(self) -> bool:
         """Whether the controller still runs; on another machine nobody can see, so it counts as alive."""
@@ -58,20 +71,51 @@ def acquire(folder: Path, *, rollout: str, release: str, pid: int, since: str) -
     Raises:
         OperatorError: another rollout holds it (who, since when), or holds it and is dead (how to clear it).
     """
-    identity = process_identity(pid)
-    if identity is None:
+    if process_identity(pid) is None:
         raise OperatorError(f"--owner-pid: no process {pid} runs here")
-    owner = Owner(rollout, release, current_user(), socket.gethostname(), pid, identity, since)
     folder.mkdir(parents=True, exist_ok=True)
-    # A link to a finished file: exclusive like O_EXCL, and nobody ever sees half a lock.
-    with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".lock-") as draft:
-        draft.write(json.dumps(asdict(owner), indent=2) + "\n")
-        draft.flush()
-        os.fsync(draft.fileno())
-        try:
-            os.link(draft.name, folder / "lock")
-        except FileExistsError:
-            raise OperatorError(_held(folder)) from None
+    with _guard(folder):
+        if (folder / "lock").exists():
+            raise OperatorError(_held(folder))
+        return _write(folder, rollout, release, pid, since)
+
+
+def take_over(folder: Path, *, rollout: str, release: str, pid: int, since: str) -> Owner:
+    """Take the lock of a rollout whose controller is gone, with a new token.
+
+    Args:
+        folder: var/rollouts/<inventory>.
+        rollout: id of the rollout; the lock must be its own, or nobody's.
+        release: id of its release.
+        pid: the process that goes on with it.
+        since: UTC time, ISO 8601.
+    Raises:
+        OperatorError: its controller still runs, or another rollout holds the lock.
+    """
+    with _guard(folder):
+        owner = read(folder)
+        if owner is not None and owner.rollout != rollout:
+            raise OperatorError(_held(folder))
+        if owner is not None and owner.alive() and owner.pid != pid:
+            raise OperatorError(f"{rollout} is still run by {owner}; pause it, or wait until it has ended")
+        return _write(folder, rollout, release, pid, since)
+
+
+def require(folder: Path, rollout: str, pid: int | None) -> Owner:
+    """The lock, if this rollout and this controller hold it.
+
+    Args:
+        folder: var/rollouts/<inventory>.
+        rollout: id of the rollout.
+        pid: of the controller that asks; None when a person typed the command.
+    Raises:
+        OperatorError: somebody else holds it: this controller must not act any more.
+    """
+    owner = read(folder)
+    if owner is None or owner.rollout != rollout:
+        raise OperatorError(f"the rollout {rollout} does not hold the lock; nothing was done")
+    if pid is not None and owner.pid != pid:
+        raise OperatorError(f"{rollout} was taken over by {owner}; this controller must not act any more")
     return owner
 
 
@@ -114,13 +158,45 @@ def clear(folder: Path) -> Owner | None:
     return owner
 
 
+@contextlib.contextmanager
+def _guard(folder: Path) -> Iterator[None]:
+    """One at a time looks at the lock and writes it."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _write(folder: Path, rollout: str, release: str, pid: int, since: str) -> Owner:
+    identity = process_identity(pid)
+    if identity is None:
+        raise OperatorError(f"--owner-pid: no process {pid} runs here")
+    last = folder / "last_token"
+    token = max(time.time_ns() // 1_000_000, (int(last.read_text()) if last.exists() else 0) + 1)
+    owner = Owner(rollout, release, current_user(), socket.gethostname(), pid, identity, since, token)
+    for path, text in ((last, f"{token}\n"), (folder / "lock", json.dumps(asdict(owner), indent=2) + "\n")):
+        with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".lock-", delete=False) as draft:
+            draft.write(text)
+            draft.flush()
+            os.fsync(draft.fileno())
+        Path(draft.name).rename(path)  # nobody ever sees half a lock
+    return owner
+
+
 def _held(folder: Path) -> str:
     owner = read(folder)
     if owner is None:
-        return f"another rollout of {folder.name} ended this moment; try again"
+        return f"{folder / 'lock'} is not a lock; look at it, then remove it by hand"
     if owner.alive():
         return f"a rollout of {folder.name} is running: {owner.rollout} of {owner.release}, held by {owner}"
+    if (folder / owner.rollout / "plan.json").exists():
+        return (
+            f"the rollout {owner.rollout} of {owner.release} is not finished, and its controller, {owner}, "
+            "is gone: ansible-playbook playbooks/canary.yml -e canary_action=status, then resume or abort it"
+        )
     return (
-        f"the rollout {owner.rollout} of {owner.release} was abandoned: its controller, {owner}, is gone; "
+        f"{owner.rollout} was abandoned: its controller, {owner}, is gone; "
         f"look at {folder / owner.rollout}, then ./scripts/canary unlock --inventory {folder.name}"
     )

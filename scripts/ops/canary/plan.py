@@ -1,30 +1,22 @@
-"""The batch planner: a plan file and a list of hosts become phases with exact hosts. Pure.
-
-Shares are cumulative and rounded up. Ansible's `serial` is not used for this: its entries are sizes of
-batches, so that "10 %, 25 %, 50 %" would be 10 %, 35 %, 85 %, and an unreachable host does not stop its
-later batches.
-"""
+"""What a rollout will do, frozen before the first change."""
 
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from jsonschema import Draft202012Validator, ValidationError
-from jsonschema.exceptions import best_match
+from pydantic import TypeAdapter, ValidationError
 
 from ops.bounds import Comparison, holds
+from ops.canary.freeze import Window
+from ops.canary.layout import Phase
 from ops.errors import OperatorError
+from ops.release.store import Schema
 
-SCHEMA = Path(__file__).with_name("plan.schema.json")
 # Fewer scrapes than this make no window.
 MINIMUM_SCRAPES = 3
-_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_PLACEHOLDER = re.compile(r"\$\w+")
 
 
 @dataclass(frozen=True)
@@ -46,28 +38,63 @@ class Criterion:
 
 
 @dataclass(frozen=True)
-class Phase:
-    """One phase. `batch` are the hosts that change in it, `updated` all that have the release at its end."""
+class Contrast:
+    """One comparison of the hosts that have the release with those that do not.
 
-    number: int
-    percent: int
-    batch: tuple[str, ...]
-    updated: tuple[str, ...]
-    soak_seconds: float
+    kind `count`: events per unit of exposure; `margin` is the largest harmless ratio of the two rates, and
+    `harmless_rate` a rate that harms nobody, whatever the ratio.
+    kind `level`: a level in every step; `margin` is the largest harmless rise, as a part of the level.
+    """
+
+    name: str
+    description: str
+    kind: Literal["count", "level"]
+    query: str
+    exposure_query: str | None
+    harmless_rate: float | None
+    margin: float
+
+
+@dataclass(frozen=True)
+class Judging:
+    """How contrasts are judged. `false_alarms` is the budget for a whole rollout, split over all of them."""
+
+    false_alarms: float
+    before_seconds: float
+    step_seconds: float
+    restart_control: bool
+
+
+@dataclass(frozen=True)
+class Gates:
+    """What must hold before each phase beside the hosts themselves; None: not asked for."""
+
+    pages: bool
+    error_budget: bool
+    clock_seconds: float
+    backup_hours: float | None
+    restore_test_hours: float | None
+    freeze: tuple[Window, ...]
+    freeze_lead_minutes: float
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a rollout will do, fixed before the first change."""
+    """What a rollout will do."""
 
     inventory: str
     release: str
     sha256: str
+    schema: Schema
     prometheus_url: str
     scrape_interval_seconds: float
     hosts: tuple[str, ...]
     phases: tuple[Phase, ...]
     criteria: tuple[Criterion, ...]
+    contrasts: tuple[Contrast, ...]
+    judging: Judging
+    gates: Gates
+    webhooks: tuple[str, ...]
     notes: tuple[str, ...]
 
     def phase(self, number: int) -> Phase:
@@ -80,6 +107,15 @@ class Plan:
             raise OperatorError(f"phase {number} is not in the plan: it has 1 to {len(self.phases)}")
         return self.phases[number - 1]
 
+    def controls(self, phase: Phase) -> tuple[str, ...]:
+        """The hosts that still have the old release at the end of a phase."""
+        return self.hosts[len(phase.updated) :]
+
+    def restarted_control(self, phase: Phase) -> str | None:
+        """The host that is restarted on the old release beside a phase's batch: the next to change."""
+        controls = self.controls(phase)
+        return controls[0] if self.judging.restart_control and controls else None
+
     def to_json(self) -> dict[str, Any]:
         """The plan as JSON, with the sha256 of its content as `plan_sha256`."""
         content: dict[str, Any] = json.loads(json.dumps(asdict(self)))
@@ -91,89 +127,22 @@ class Plan:
         """Read what `to_json` wrote.
 
         Raises:
-            OperatorError: it was changed since.
+            OperatorError: it was changed since, or another version of these tools wrote it.
         """
         content = {key: value for key, value in data.items() if key != "plan_sha256"}
-        phases = tuple(
-            Phase(**phase | {"batch": tuple(phase["batch"]), "updated": tuple(phase["updated"])})
-            for phase in content.pop("phases")
-        )
-        criteria = tuple(Criterion(**criterion) for criterion in content.pop("criteria"))
-        hosts, notes = tuple(content.pop("hosts")), tuple(content.pop("notes"))
-        plan = cls(**content, hosts=hosts, notes=notes, phases=phases, criteria=criteria)
+        try:
+            plan = _reader().validate_python(content)
+        except ValidationError as error:
+            where = ".".join(str(part) for part in error.errors()[0]["loc"])
+            raise OperatorError(f"plan.json does not fit these tools at {where}") from None
         if plan.to_json()["plan_sha256"] != data.get("plan_sha256"):
             raise OperatorError("plan.json was changed after the rollout began; start another rollout")
         return plan
 
 
-def make_plan(
-    settings: object, hosts: Sequence[object], *, inventory: str, release: str, sha256: str
-) -> Plan:
-    """Validate a plan file's content and lay its phases over the hosts.
-
-    Args:
-        settings: value of the inventory's variable `canary`.
-        hosts: names in the order in which they shall change.
-        inventory: name of the inventory, for the record.
-        release: id of the release to roll out.
-        sha256: hex sha256 of its artifact.
-    Raises:
-        OperatorError: one line that names the key, or the group when it is empty.
-    """
-    names = _hosts(hosts)
-    checked = _validate(settings)
-    phases, notes = lay_out(
-        [(int(phase["percent"]), float(phase["soak_seconds"])) for phase in checked["phases"]], names
-    )
-    return Plan(
-        inventory=inventory,
-        release=release,
-        sha256=sha256,
-        prometheus_url=checked["prometheus_url"].rstrip("/"),
-        scrape_interval_seconds=float(checked["scrape_interval_seconds"]),
-        hosts=names,
-        phases=phases,
-        criteria=tuple(_criterion(criterion) for criterion in checked["criteria"]),
-        notes=notes,
-    )
-
-
-def lay_out(
-    shares: Sequence[tuple[int, float]], hosts: tuple[str, ...]
-) -> tuple[tuple[Phase, ...], tuple[str, ...]]:
-    """Turn cumulative shares into phases; shares that mean the same hosts become one phase.
-
-    Args:
-        shares: (percent, soak in seconds), percents increasing and the last one 100.
-        hosts: names, not empty.
-    Returns:
-        The phases (a merged one has the longest soak), and one sentence for each share that fell together
-        with another.
-    """
-    steps: list[
-        tuple[int, int, float, list[int]]
-    ] = []  # percent, hosts updated, soak, percents that fell into it
-    for percent, soak_seconds in shares:
-        updated = -(-len(hosts) * percent // 100)
-        if steps and steps[-1][1] == updated:
-            previous = steps.pop()
-            merged = [*previous[3], previous[0]]
-            steps.append((percent, updated, max(previous[2], soak_seconds), merged))
-        else:
-            steps.append((percent, updated, soak_seconds, []))
-    phases: list[Phase] = []
-    notes = []
-    done = 0
-    for number, (percent, updated, soak_seconds, merged) in enumerate(steps, start=1):
-        phases.append(Phase(number, percent, hosts[done:updated], hosts[:updated], soak_seconds))
-        done = updated
-        if merged:
-            shares_text = ", ".join(f"{one} %" for one in merged) + f" and {percent} %"
-            notes.append(
-                f"{shares_text} of {len(hosts)} hosts are the same {updated}: one phase (number {number}), "
-                f"soak {soak_seconds:g} s"
-            )
-    return tuple(phases), tuple(notes)
+@cache
+def _reader() -> TypeAdapter[Plan]:
+    return TypeAdapter(Plan)
 
 
 def render(query: str, hosts: Sequence[str], window_seconds: float) -> str:
@@ -186,108 +155,3 @@ def render(query: str, hosts: Sequence[str], window_seconds: float) -> str:
     """
     pattern = "|".join(host.replace(".", "[.]") for host in hosts)
     return query.replace("$hosts", pattern).replace("$window", f"{int(window_seconds)}s")
-
-
-@cache
-def _validator() -> Draft202012Validator:
-    return Draft202012Validator(json.loads(SCHEMA.read_text()))
-
-
-def _hosts(hosts: Sequence[object]) -> tuple[str, ...]:
-    if not hosts:
-        raise OperatorError("the group to roll out to is empty; is the lab up, and is --limit right?")
-    names = []
-    for host in hosts:
-        if not isinstance(host, str) or not _HOST.fullmatch(host):
-            raise OperatorError(f"{host!r} is not a host name; the hosts are a list of inventory names")
-        if host in names:
-            raise OperatorError(f"host {host} is in the list twice")
-        names.append(host)
-    return tuple(names)
-
-
-def _validate(settings: object) -> dict[str, Any]:
-    error = best_match(_validator().iter_errors(settings))
-    if error is not None:
-        raise OperatorError(_explain(error))
-    assert isinstance(settings, dict)
-    interval = settings["scrape_interval_seconds"]
-    last = 0
-    for index, phase in enumerate(settings["phases"]):
-        key = f"canary.phases[{index}]"
-        if phase["percent"] <= last:
-            raise OperatorError(
-                f"{key}.percent: {phase['percent']} must be greater than {last}, the phase before it; "
-                "shares are cumulative"
-            )
-        last = phase["percent"]
-        shortest = MINIMUM_SCRAPES * interval
-        if phase["soak_seconds"] < shortest:
-            raise OperatorError(
-                f"{key}.soak_seconds: {phase['soak_seconds']:g} is too short to judge; scrapes come every "
-                f"{interval:g} s, so at least {shortest:g}"
-            )
-    if last != 100:
-        key = f"canary.phases[{len(settings['phases']) - 1}]"
-        raise OperatorError(f"{key}.percent: {last} must be 100, it is the last")
-    names = set()
-    for index, criterion in enumerate(settings["criteria"]):
-        key = f"canary.criteria[{index}]"
-        if criterion["name"] in names:
-            raise OperatorError(f"{key}.name: {criterion['name']!r} is used twice")
-        names.add(criterion["name"])
-        for field in ("query", "minimum_samples_query"):
-            unknown = set(_PLACEHOLDER.findall(criterion.get(field, ""))) - {"$window", "$hosts"}
-            if unknown:
-                raise OperatorError(f"{key}.{field}: {min(unknown)} is unknown; there are $window and $hosts")
-    return settings
-
-
-def _criterion(data: dict[str, Any]) -> Criterion:
-    kinds: tuple[Comparison, ...] = ("max", "below", "min")
-    kind = next(kind for kind in kinds if kind in data)
-    return Criterion(
-        name=data["name"],
-        description=data.get("description", ""),
-        unit=data["unit"],
-        kind=kind,
-        bound=float(data[kind]),
-        query=data["query"],
-        minimum_samples_query=data.get("minimum_samples_query"),
-        minimum_samples=data.get("minimum_samples"),
-    )
-
-
-def _explain(error: ValidationError) -> str:
-    parts = error.absolute_path
-    key = "canary" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
-    found: Any = error.instance
-    limit: Any = error.validator_value
-    value = json.dumps(found, default=str)
-    shown = value if len(value) <= 60 else value[:57] + "..."
-    match error.validator:
-        case "required":
-            return f"{key}.{next(name for name in limit if name not in found)} is missing"
-        case "dependentRequired":
-            return f"{key}: minimum_samples and minimum_samples_query must be given together"
-        case "oneOf":
-            return f"{key}: exactly one of max, below and min must be given"
-        case "additionalProperties":
-            known = error.schema["properties"] if isinstance(error.schema, dict) else {}
-            return f"{key}.{min(set(found) - set(known))} is unknown; known are {', '.join(known)}"
-        case "type":
-            kinds = {"integer": "a whole number", "array": "a list", "object": "a mapping", "string": "text"}
-            return f"{key}: {shown} must be {kinds.get(limit, 'a number')}"
-        case "minItems":
-            return f"{key}: at least one is needed"
-        case "pattern" if "window" in limit:
-            return f"{key}: it must use $window, so that it judges the soak"
-        case "pattern":
-            return f"{key}: {shown} must be a URL such as http://monitor:9090"
-        case "minimum":
-            return f"{key}: {shown} must be at least {limit}"
-        case "exclusiveMinimum":
-            return f"{key}: {shown} must be more than {limit}"
-        case "maximum":
-            return f"{key}: {shown} must be at most {limit}"
-    return f"{key}: {error.message}"

@@ -1,11 +1,11 @@
-"""Questions to Prometheus, each an instant query, each answer kept as it came."""
+"""Questions to Prometheus, each answer kept as it came."""
 
 import json
 import math
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,9 +99,51 @@ class Prometheus:
             raise PrometheusError("the result is malformed") from None
         return Answer(query, at_seconds, samples)
 
-    def _get(self, query: str, at_seconds: float | None) -> dict[str, Any]:
+    def query_range(
+        self, query: str, hosts: Sequence[str], start_seconds: float, end_seconds: float, step_seconds: float
+    ) -> dict[str, list[float | None]]:
+        """Evaluate a query at every step.
+
+        Args:
+            query: PromQL with one series for each host, under the label `host`.
+            hosts: whose values are wanted.
+            start_seconds, end_seconds: of the first and the last step (unix).
+            step_seconds: between two.
+        Returns:
+            For each host one value a step, None where there is no finite number.
+        Raises:
+            PrometheusError: as for `query`; also for two series of one host.
+        """
+        span = {"start": f"{start_seconds:.3f}", "end": f"{end_seconds:.3f}", "step": f"{step_seconds:.3f}"}
+        data = self._get(query, None, "query_range", span)
+        count = round((end_seconds - start_seconds) / step_seconds) + 1
+        found: dict[str, list[float | None]] = {host: [None] * count for host in hosts}
+        seen: set[str] = set()
+        try:
+            for series in data["result"]:
+                host = series["metric"].get("host")
+                if host not in found:
+                    continue
+                if host in seen:
+                    raise QueryError(f"several series for {host}; the query must group by (host): {query}")
+                seen.add(host)
+                for at, raw in series["values"]:
+                    index = round((float(at) - start_seconds) / step_seconds)
+                    if 0 <= index < count:
+                        found[host][index] = Sample({}, str(raw)).value
+        except (KeyError, IndexError, TypeError, ValueError):
+            raise PrometheusError("the result is malformed") from None
+        return found
+
+    def _get(
+        self,
+        query: str,
+        at_seconds: float | None,
+        endpoint: str = "query",
+        span: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
         parameters = {"query": query} | ({} if at_seconds is None else {"time": f"{at_seconds:.3f}"})
-        url = f"{self.url}/api/v1/query?{urllib.parse.urlencode(parameters)}"
+        url = f"{self.url}/api/v1/{endpoint}?{urllib.parse.urlencode(parameters | dict(span or {}))}"
         try:
             with self._opener.open(url, timeout=self._timeout_seconds) as response:
                 body = response.read(_MAXIMUM_BYTES)

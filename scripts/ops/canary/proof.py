@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ops.canary.plan import Phase
+from ops.canary.layout import Phase
 from ops.canary.record import Record
 from ops.files import read_json
 

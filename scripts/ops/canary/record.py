@@ -1,21 +1,21 @@
 """A rollout's folder: var/rollouts/<inventory>/<rollout id>/.
 
 plan.json                      what was decided before the first change
-events.jsonl                   what happened, append-only
+events.jsonl                   what happened (ops.canary.journal)
 phases/<n>/hosts/<host>.begun  written before the first change of a host: the release that it had
 phases/<n>/hosts/<host>.json   written as the last step: the proof
 phases/<n>/gate.json, verdict.json
 rollback/hosts/<host>.*        the same two of the way back
+fence/<token>/<host>           the host obeys the controller of this token and none before it
 result.json, report.html       written once, at the end
 """
 
 import json
-import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ops.canary.journal import Journal
 from ops.canary.plan import Plan
 from ops.errors import OperatorError
 from ops.files import read_json, write_json
@@ -63,28 +63,17 @@ class Record:
         mark = read_json(self.begun_file(number, host)) or {}
         return mark.get("previous_release"), mark.get("previous_sha256")
 
+    @property
+    def journal(self) -> Journal:
+        return Journal(self.folder / "events.jsonl")
+
     def append(self, event: str, **details: Any) -> None:
-        """Add a line to events.jsonl and have it on disk before anything else happens."""
-        path = self.folder / "events.jsonl"
-        number = len(path.read_bytes().splitlines()) if path.exists() else 0
-        line = {"sequence": number, "at_ns": time.time_ns(), "event": event, **details}
-        with path.open("a") as handle:
-            handle.write(json.dumps(line) + "\n")
-            handle.flush()
-            os.fsync(handle.fileno())
+        """Add an event to the journal and have it on disk before anything else happens."""
+        self.journal.append(event, **details)
 
     def events(self) -> list[dict[str, Any]]:
-        """The timeline so far. A last line that a crash cut off is left out."""
-        path = self.folder / "events.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
-        events = []
-        for index, line in enumerate(lines):
-            try:
-                events.append(json.loads(line))
-            except ValueError:
-                if index != len(lines) - 1:
-                    raise OperatorError(f"{path}: line {index + 1} is damaged") from None
-        return events
+        """The journal so far."""
+        return self.journal.read()
 
 
 def create(inventory_folder: Path, rollout: str, plan: Plan) -> Record:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ops.bounds import bound_text, value_text
 from ops.canary import proof, timeline
-from ops.canary.plan import Phase
+from ops.canary.layout import Phase
 from ops.canary.record import Record
 from ops.files import read_json, write_text
 from ops.page import render
@@ -20,6 +20,7 @@ _TITLES = {
     "completed": "Completed",
     "rolled_back": "Rolled back",
     "rollback_failed": "Rollback failed",
+    "left": "Left as it is",
     "aborted": "Aborted",
 }
 
@@ -67,7 +68,11 @@ def view(record: Record, result: Mapping[str, Any]) -> dict[str, Any]:
         "picture": draw(rows, timeline.soak_bands(events, end), start, end, timeline.STATES),
         "phases": phases,
         "matrix": _matrix(phases),
-        "rollback": _rollback(record) if str(result["outcome"]).startswith("roll") else [],
+        "rollback": _rollback(record) if str(result["outcome"]).startswith(("roll", "left")) else [],
+        "overrides": [
+            _event_text(event) for event in events if event["event"] in ("promoted", "gate_skipped", "left")
+        ],
+        "journal_sha256": record.journal.head(),
         "events": [(clock_text(event["at_ns"] / 1e9), _event_text(event)) for event in events],
     }
 
@@ -88,6 +93,7 @@ def _phase(record: Record, phase: Phase) -> dict[str, Any]:
         "reasons": (verdict or {}).get("reasons", []),
         "window": (verdict or {}).get("window"),
         "criteria": [_criterion(one) for one in (verdict or {}).get("criteria", [])],
+        "contrasts": [_contrast(one) for one in (verdict or {}).get("contrasts", [])],
         "proofs": [
             _proof(
                 host,
@@ -138,6 +144,31 @@ def _criterion(data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _contrast(data: Mapping[str, Any]) -> dict[str, Any]:
+    """One contrast as the page shows it."""
+    level = data["kind"] == "level"
+    interval = data["interval"] or {}
+
+    def shown(value: float | None) -> str:
+        if value is None:
+            return "open"
+        return f"{value:+.0%}" if level else f"{value:.2f} x"
+
+    return {
+        "name": data["name"],
+        "description": data["description"],
+        "estimate": shown(interval.get("estimate")) if interval else "",
+        "interval": f"{shown(interval.get('lower'))} to {shown(interval.get('upper'))}" if interval else "",
+        "margin": shown(data["margin"]),
+        "n": "" if not interval else f"{interval['n']:.4g}",
+        "n_effective": "" if not interval else f"{interval['n_effective']:.4g}",
+        "alpha": f"{data['alpha']:.4f}",
+        "controls": ", ".join(data["controls"]),
+        "verdict": data["verdict"],
+        "reason": data["reason"],
+    }
+
+
 def _proof(host: str, proof_file: Path, mark_file: Path, faults: list[str]) -> dict[str, Any]:
     found = read_json(proof_file) or {}
     began, ready = timeline.change_times(proof_file, mark_file)
@@ -182,6 +213,34 @@ def _event_text(event: Mapping[str, Any]) -> str:
             return f"Phase {phase}: soak of {event['seconds']:g} s on {plural(len(event['hosts']), 'host')}"
         case "verdict":
             return f"Phase {phase}: verdict {event['verdict']}"
+        case "extended":
+            return f"Phase {phase}: not enough evidence, the soak goes on for {event['seconds']:g} s"
+        case "held":
+            return f"Held: {event['reason']}"
+        case "asked":
+            return f"Asked to {event['request']} by {event['reason']}"
+        case "resumed":
+            return f"{str(event['action']).capitalize()} by {event['by']}" + (
+                f": {event['reason']}" if event["reason"] else ""
+            )
+        case "promoted":
+            return f"Phase {phase}: passed by the word of {event['by']}: {event['reason']}"
+        case "gate_skipped":
+            return f"Phase {phase}: gate opened by {event['by']}: {event['reason']}"
+        case "fenced":
+            return f"Hosts obey token {event['token']}" + (
+                f", but for {', '.join(event['missing'])}" if event["missing"] else ""
+            )
+        case "turning_back":
+            return f"Turning back: {event['reason']}"
+        case "decided":
+            return f"Way back: {str(event['answer']).replace('_', ' ')}" + "".join(
+                f"; {one}" for one in event["reasons"]
+            )
+        case "left":
+            return f"Left: {event['reason']}"
+        case "not_notified":
+            return f"Webhook {event['hook']} did not take the news ({event['error']})"
         case "unlocked":
             return f"Lock of a dead controller removed by {event['by']}"
         case "finished":

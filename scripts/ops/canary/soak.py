@@ -5,9 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ops.canary import contrast
+from ops.canary.acts import checkpoint
 from ops.canary.judge import CriterionResult, Verdict, judge, overall, standing_criteria
+from ops.canary.layout import Phase
 from ops.canary.observe import ACTIVE, Seen, missing, observe
-from ops.canary.plan import Phase, render
+from ops.canary.plan import render
 from ops.canary.prometheus import Answer, Prometheus, PrometheusError, QueryError
 from ops.canary.record import Record
 from ops.files import write_json
@@ -37,6 +40,8 @@ class _Watch:
     elapsed_seconds: float = 0.0
     failures: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
+    first: dict[str, Seen] = field(default_factory=dict)
+    began_at: float = 0.0
 
     @property
     def over(self) -> bool:
@@ -52,6 +57,8 @@ def soak(
 ) -> dict[str, Any]:
     """Watch and judge one phase, and write its verdict.json.
 
+    Evidence that is not enough after the plan's soak is waited for once, until `soak_max_seconds`.
+
     Args:
         record: the rollout.
         phase: judged are all hosts of `phase.updated`.
@@ -59,24 +66,48 @@ def soak(
         say: receives a progress line every few seconds.
         clock: of the control node.
     Returns:
-        The content of verdict.json: `verdict`, one line for each of its `reasons`, `criteria` with every
-        number.
+        The content of verdict.json: `verdict`, one line for each of its `reasons`, `criteria` and
+        `contrasts` with every number.
+    Raises:
+        StopAskedError: a person asked for it; nothing was judged.
     """
     clock = clock or Clock()
     record.append("soak_started", phase=phase.number, hosts=list(phase.updated), seconds=phase.soak_seconds)
-    watch = _watch(record, phase, prometheus, say, clock)
-    results = _judge(record, phase, prometheus, watch, clock)
-    verdicts: list[Verdict] = [result.verdict for result in results]
+    watch = _watch(record, phase, prometheus, say, clock, _Watch(), phase.soak_seconds)
+    verdict = _verdict(record, phase, prometheus, watch, clock)
+    longer = phase.soak_max_seconds - phase.soak_seconds
+    if verdict["verdict"] == "inconclusive" and longer > 0:
+        record.append("extended", phase=phase.number, seconds=longer, reasons=verdict["reasons"])
+        say(f"phase {phase.number}: not enough evidence; the soak goes on for {longer:g} s, once")
+        # A window with a hole proves nothing: it begins anew. A whole one grows.
+        first = _Watch() if watch.over else watch
+        watch = _watch(record, phase, prometheus, say, clock, first, phase.soak_max_seconds)
+        verdict = _verdict(record, phase, prometheus, watch, clock) | {"extended": True}
+    write_json(record.phase_folder(phase.number) / "verdict.json", verdict)
+    record.append("verdict", phase=phase.number, verdict=verdict["verdict"], reasons=verdict["reasons"])
+    return verdict
+
+
+def _verdict(
+    record: Record, phase: Phase, prometheus: Prometheus, watch: _Watch, clock: Clock
+) -> dict[str, Any]:
+    doubts = list(watch.doubts)
+    results = _judge(record, phase, prometheus, watch, clock, doubts)
+    contrasts: list[dict[str, Any]] = []
+    if not watch.failures and watch.ended_seconds - watch.started_seconds >= 1:
+        contrasts = contrast.judge_all(record, phase, prometheus, watch.started_seconds, watch.ended_seconds)
+    verdicts: list[Verdict] = [result.verdict for result in results] + [one["verdict"] for one in contrasts]
     if watch.failures:
         verdicts.append("fail")
-    if watch.doubts:
+    if doubts:
         verdicts.append("inconclusive")
-    reasons = watch.failures + watch.doubts
+    reasons = watch.failures + doubts
     for result in results:
         reasons += [
             f"{host.host}: {result.criterion.name}: {host.reason}" for host in result.hosts if host.reason
         ]
-    verdict = {
+    reasons += [f"{one['name']}: {one['reason']}" for one in contrasts if one["verdict"] != "pass"]
+    return {
         "phase": phase.number,
         "verdict": overall(verdicts),
         "reasons": reasons,
@@ -90,27 +121,37 @@ def soak(
             "soak_seconds": phase.soak_seconds,
             "ended_early": watch.over,
         },
+        "watch": {"failures": watch.failures, "doubts": doubts},
+        "extended": False,
         "prometheus_url": prometheus.url,
         "criteria": [result.to_json() for result in results],
+        "contrasts": contrasts,
     }
-    write_json(record.phase_folder(phase.number) / "verdict.json", verdict)
-    record.append("verdict", phase=phase.number, verdict=verdict["verdict"], reasons=reasons)
-    return verdict
 
 
 def _watch(
-    record: Record, phase: Phase, prometheus: Prometheus, say: Callable[[str], None], clock: Clock
+    record: Record,
+    phase: Phase,
+    prometheus: Prometheus,
+    say: Callable[[str], None],
+    clock: Clock,
+    watch: _Watch,
+    seconds: float,
 ) -> _Watch:
+    """Watch until the window is so long; a watch that has begun goes on."""
     interval = record.plan.scrape_interval_seconds
     patience = max(_PATIENCE_SECONDS, _PATIENCE_SCRAPES * interval)
     pause = min(max(interval, 1.0), _PROGRESS_SECONDS)
-    watch = _Watch()
-    first = _settle(record, phase, prometheus, clock, patience, watch)
-    if watch.over:
-        return watch
-    start = heard = shown = clock.monotonic()
-    while not watch.over and clock.monotonic() - start < phase.soak_seconds:
-        clock.sleep(max(0.0, min(pause, start + phase.soak_seconds - clock.monotonic())))
+    if not watch.first:
+        watch.first = _settle(record, phase, prometheus, clock, patience, watch)
+        watch.began_at = clock.monotonic()
+        if watch.over:
+            return watch
+    start = watch.began_at
+    heard = shown = clock.monotonic()
+    while not watch.over and clock.monotonic() - start < seconds:
+        checkpoint(record)
+        clock.sleep(max(0.0, min(pause, start + seconds - clock.monotonic())))
         try:
             seen = observe(prometheus, phase.updated, interval)
             watch.ended_seconds = prometheus.now()
@@ -120,11 +161,11 @@ def _watch(
             seen = {}
         else:
             heard = clock.monotonic()
-            watch.failures += _lost(record, seen, first)
+            watch.failures += _lost(record, seen, watch.first)
         watch.elapsed_seconds = clock.monotonic() - start
         if clock.monotonic() - shown >= _PROGRESS_SECONDS:
             shown = clock.monotonic()
-            say(_progress(phase, watch.elapsed_seconds, seen))
+            say(_progress(phase, watch.elapsed_seconds, seconds, seen))
     return watch
 
 
@@ -178,15 +219,15 @@ def _lost(record: Record, seen: dict[str, Seen], first: dict[str, Seen]) -> list
 
 
 def _judge(
-    record: Record, phase: Phase, prometheus: Prometheus, watch: _Watch, clock: Clock
+    record: Record, phase: Phase, prometheus: Prometheus, watch: _Watch, clock: Clock, doubts: list[str]
 ) -> list[CriterionResult]:
     window = watch.ended_seconds - watch.started_seconds
     plan = record.plan
     if window < 1:
-        watch.doubts.append("there was no window to judge")
+        doubts.append("there was no window to judge")
         return [judge(one, phase.updated, "there was no window to judge", None) for one in plan.criteria]
     if abs(window - watch.elapsed_seconds) > max(2.0, 0.2 * watch.elapsed_seconds):
-        watch.doubts.append(
+        doubts.append(
             f"a clock jumped: {watch.elapsed_seconds:.0f} s passed here, {window:.0f} s on Prometheus"
         )
     standing = standing_criteria(
@@ -226,8 +267,8 @@ class _Asker:
         return self._away
 
 
-def _progress(phase: Phase, elapsed_seconds: float, seen: dict[str, Seen]) -> str:
-    text = f"phase {phase.number}: soaked {elapsed_seconds:.0f} of {phase.soak_seconds:.0f} s"
+def _progress(phase: Phase, elapsed_seconds: float, seconds: float, seen: dict[str, Seen]) -> str:
+    text = f"phase {phase.number}: soaked {elapsed_seconds:.0f} of {seconds:.0f} s"
     if not seen:
         return f"{text}; Prometheus does not answer"
     trading = sum(one.state == ACTIVE for one in seen.values())

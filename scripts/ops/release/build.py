@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from ops.errors import OperatorError
 from ops.release import pack, store
 from ops.release.layer import Layer, compile_tree, dependency_layer
@@ -149,6 +151,7 @@ def _assemble(
     layer: Layer,
     patches: Sequence[Path],
 ) -> Built:
+    schema = _schema(copy / "app" / app)
     # Compiled under lib/ and nothing else, so that a traceback without its release still says lib/trader/...
     tree = copy / "lib"
     tree.mkdir()
@@ -194,7 +197,7 @@ def _assemble(
         "version": project.version,
         "bytes": artifact.stat().st_size,
         "bytes_unpacked": layer.bytes_unpacked + sum(len(member.read()) for member in members),
-        "schema": "unchanged",
+        "schema": schema,
         "patches": [patch.name for patch in patches],
         "toolchain": layer.toolchain,
     }
@@ -202,6 +205,22 @@ def _assemble(
     if not patches:  # a patched tree is for a test, never what a new host starts with
         store.mark_latest(releases, release)
     return Built(release, layer.cached, len(sums) + 1)
+
+
+def _schema(package: Path) -> str:
+    """What the tree says that it does to the journal's schema; without a journal that is nothing."""
+    path = package / "journal/schema.yml"
+    if not path.exists():
+        return "unchanged"
+    try:
+        change = yaml.safe_load(path.read_text())["change"]
+    except (yaml.YAMLError, KeyError, TypeError):
+        change = None
+    if change not in store.SCHEMAS:
+        raise OperatorError(
+            f"app/{package.name}/journal/schema.yml: change must be one of {', '.join(store.SCHEMAS)}"
+        )
+    return str(change)
 
 
 def _entry_points_text(project: Project) -> str:

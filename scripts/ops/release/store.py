@@ -6,7 +6,7 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from ops.errors import OperatorError
 from ops.release import pack
@@ -14,6 +14,9 @@ from ops.release.exclusive import exclusive
 
 ARTIFACT = "artifact.tar.zst"
 MANIFEST = "manifest.json"
+# What a release does to the journal's schema (app/trader/journal/schema.yml).
+Schema = Literal["unchanged", "expanded", "contracted"]
+SCHEMAS: tuple[Schema, ...] = get_args(Schema)
 _ID = re.compile(r"[a-z][a-z0-9_]*-[A-Za-z0-9.+]+-[0-9a-f]{12}")
 
 
@@ -26,6 +29,7 @@ class Release:
     sha256: str
     version: str
     bytes: int
+    schema: Schema
     folder: Path
     manifest: dict[str, Any]
 
@@ -51,6 +55,7 @@ def load(releases: Path, release_id: str) -> Release:
             sha256=str(manifest["sha256"]),
             version=str(manifest["version"]),
             bytes=int(manifest["bytes"]),
+            schema=_schema(manifest.get("schema", "unchanged")),
             folder=folder,
             manifest=manifest,
         )
@@ -61,6 +66,13 @@ def load(releases: Path, release_id: str) -> Release:
     if release.id != release_id or not release.id.endswith(f"-{release.sha256[:12]}"):
         raise OperatorError(f"release {release_id} is corrupt: {MANIFEST} is of {release.id}; build it again")
     return release
+
+
+def _schema(word: Any) -> Schema:
+    if word not in SCHEMAS:
+        raise ValueError(word)
+    known: Schema = word
+    return known
 
 
 def load_verified(releases: Path, release_id: str) -> Release:
