@@ -128,6 +128,7 @@ def _service(metric: Metric) -> dict[str, Any]:
         "trader_order_entry_ready": 1,
         "trader_open_orders": 3,
         "trader_loop_lag_seconds": 0.001,
+        "trader_resident_memory_bytes": 60e6,
         "trader_stream_age_seconds": 0.4,
         "trader_dead_man_armed": 1,
         "trader_dead_man_seconds_left": 90,

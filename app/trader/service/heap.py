@@ -8,6 +8,8 @@ measured with mallinfo2(3), 37 MB in an hour of trade.
 """
 
 import ctypes
+import os
+from pathlib import Path
 
 M_MMAP_THRESHOLD = -3
 THRESHOLD_BYTES = 128 * 1024  # glibc's own first value; setting it is what ends the rule
@@ -21,3 +23,11 @@ def keep_heap_flat() -> bool:
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     return mallopt is not None and mallopt(M_MMAP_THRESHOLD, THRESHOLD_BYTES) == 1
+
+
+def resident_bytes() -> int:
+    """Memory of this process that is in RAM.
+
+    Source: proc(5), /proc/pid/statm, second field, in pages.
+    """
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

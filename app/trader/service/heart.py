@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from trader.service.heap import resident_bytes
 from trader.service.notify import Notifier
 from trader.telemetry.metrics import Metrics
 
@@ -37,6 +38,7 @@ class Heart:
         due = time.monotonic()
         while True:
             self._metrics.set("trader_loop_lag_seconds", max(0.0, time.monotonic() - due))
+            self._metrics.set("trader_resident_memory_bytes", resident_bytes())
             self._beat()
             if limit is not None and not self._stalled(limit):
                 self._notifier.send(WATCHDOG=1)
