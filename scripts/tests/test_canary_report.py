@@ -50,7 +50,11 @@ def record(tmp_path: Path) -> Record:
                 "reason": "5 %, bound < 1 %",
             }
         ],
-        "answers": [{"query": 'errors{host=~"trader-01"}[10s]', "at_seconds": 1.0, "samples": []}],
+        "breach": "fail",
+        "asked": {
+            "answer": {"query": 'errors{host=~"trader-01"}[10s]', "at_seconds": 1.0, "samples": []},
+            "samples": None,
+        },
     }
     window = {"started_seconds": 0, "ended_seconds": 10, "soak_seconds": 10, "ended_early": False}
     verdict = {"verdict": "fail", "reasons": ["trader-01: errors"], "window": window, "criteria": [criterion]}

@@ -39,8 +39,8 @@ def test_a_good_phase_passes_with_all_its_numbers(fake: FakePrometheus, tmp_path
     errors = verdict["criteria"][3]
     assert errors["bound"] == {"below": 0.01}
     assert [host["host"] for host in errors["hosts"]] == HOSTS
-    assert errors["answers"][0]["query"] == f'errors{{host=~"{"|".join(HOSTS)}"}}[10s]'
-    assert errors["answers"][0]["samples"][0]["value"] == "0"
+    assert errors["asked"]["answer"]["query"] == f'errors{{host=~"{"|".join(HOSTS)}"}}[10s]'
+    assert errors["asked"]["answer"]["samples"][0]["value"] == "0"
     assert verdict["said"] == [
         f"phase 3: soaked {seconds} of 10 s; 4 of 4 updated hosts trade" for seconds in (5, 10)
     ]

@@ -5,13 +5,11 @@ import json
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
-from ops import paths
 from ops.bounds import bound_text, value_text
-from ops.canary import acts_cli, lock, metrics, notify
+from ops.canary import acts_cli, judge_cli, lock, notify
 from ops.canary import gate as gate_check
 from ops.canary import proof as proof_check
 from ops.canary.acts import StopAskedError
@@ -25,14 +23,13 @@ from ops.canary.options import (
     owned,
     owner_option,
     phase_option,
+    plan_from,
     plan_options,
     rollout_option,
     rollouts,
     stop,
     stopped,
 )
-from ops.canary.plan import Plan
-from ops.canary.plan_settings import make_plan
 from ops.canary.prometheus import Prometheus
 from ops.canary.record import Record, create, open_record
 from ops.canary.show import print_plan
@@ -40,7 +37,6 @@ from ops.canary.soak import soak as soak_phase
 from ops.canary.state import state_of
 from ops.errors import OperatorError
 from ops.files import write_json
-from ops.release import store
 from ops.text import plural, table
 from ops.times import utc_text
 from ops.who import current_user
@@ -57,7 +53,7 @@ def plan_command(
     inventory: str, rollout_dir: Path | None, release_id: str, plan_json: str, hosts_json: str, as_json: bool
 ) -> None:
     """Print the exact hosts of every phase; change nothing."""
-    plan = _plan(inventory, release_id, plan_json, hosts_json)
+    plan = plan_from(inventory, release_id, plan_json, hosts_json)
     if as_json:
         click.echo(json.dumps(plan.to_json()))
     else:
@@ -77,7 +73,7 @@ def start(
     owner_pid: int,
 ) -> None:
     """Plan, take the inventory's lock and make the rollout's folder; its path is the last line."""
-    plan = _plan(inventory, release_id, plan_json, hosts_json)
+    plan = plan_from(inventory, release_id, plan_json, hosts_json)
     folder = rollouts(inventory, rollout_dir)
     now = time.time()
     rollout = _unused_name(folder, f"{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}-{plan.sha256[:12]}")
@@ -275,7 +271,7 @@ def unlock(inventory: str, rollout_dir: Path | None, name: str | None) -> None:
     click.echo(f"{inventory} is unlocked; the lock was of {owner.rollout}, held by {owner}")
 
 
-for _command in acts_cli.COMMANDS:
+for _command in (*acts_cli.COMMANDS, *judge_cli.COMMANDS):
     cli.add_command(_command)
 
 
@@ -299,37 +295,10 @@ def _skipped(record: Record, number: int) -> str | None:
     return by
 
 
-def _plan(inventory: str, release_id: str, plan_json: str, hosts_json: str) -> Plan:
-    settings, hosts = _json("--plan-json", plan_json), _json("--hosts-json", hosts_json)
-    if not isinstance(hosts, list):
-        raise OperatorError("--hosts-json must be a JSON list of host names")
-    rollouts(inventory, None)  # checks the name
-    release = store.load_verified(paths.RELEASES, release_id)
-    if release.app != "trader":
-        raise OperatorError(f"release {release_id} is of {release.app}; a canary rolls out the trader")
-    plan = make_plan(
-        settings,
-        hosts,
-        inventory=inventory,
-        release=release_id,
-        sha256=release.sha256,
-        schema=release.schema,
-    )
-    metrics.check_plan(plan, metrics.known_names(paths.ROOT / metrics.FILE))
-    return plan
-
-
 def _unused_name(folder: Path, name: str) -> str:
     """Two rollouts of one release may start within a second, when the first had nothing to do."""
     names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
     return next(one for one in names if not (folder / one).exists())
-
-
-def _json(option: str, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise OperatorError(f"{option} is not JSON: {error}") from None
 
 
 def _lines(faults: dict[str, list[str]]) -> list[str]:

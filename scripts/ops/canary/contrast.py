@@ -15,7 +15,7 @@ from ops.canary.layout import Phase
 from ops.canary.plan import Contrast, Plan, render
 from ops.canary.prometheus import Prometheus, PrometheusError
 from ops.canary.record import Record
-from ops.canary.statistics import level, share
+from ops.canary.statistics import level, placebo, share
 from ops.canary.statistics.interval import Interval, Verdict
 from ops.canary.statistics.level import Series
 from ops.files import write_json
@@ -42,13 +42,30 @@ def judge_all(
     if not plan.contrasts or not plan.controls(phase):
         return []
     change_seconds = record.events()[0]["at_ns"] / 1e9
+    spans = spans_of(plan, change_seconds, started_seconds, ended_seconds)
+    gathered = {one.name: gather(plan, phase, one, prometheus, spans) for one in plan.contrasts}
+    write_json(record.phase_folder(phase.number) / "contrasts.json", gathered)
+    return judge_kept(plan, phase, gathered)
+
+
+def spans_of(
+    plan: Plan, change_seconds: float, started_seconds: float, ended_seconds: float
+) -> dict[str, tuple[float, float]]:
+    """The spans of time that a soak is judged by: before the change, after it, and the past of the placebo.
+
+    Args:
+        plan: how long before.
+        change_seconds: when the rollout began (unix).
+        started_seconds, ended_seconds: of the soak's window.
+    """
     spans = {
         "before": (change_seconds - plan.judging.before_seconds, change_seconds),
         "after": (started_seconds, ended_seconds),
     }
-    gathered = {one.name: gather(plan, phase, one, prometheus, spans) for one in plan.contrasts}
-    write_json(record.phase_folder(phase.number) / "contrasts.json", gathered)
-    return judge_kept(plan, phase, gathered)
+    if plan.judging.placebo_windows:
+        length = plan.judging.placebo_windows * (ended_seconds - started_seconds)
+        spans["past"] = (change_seconds - length, change_seconds)
+    return spans
 
 
 def judge_kept(plan: Plan, phase: Phase, gathered: Mapping[str, Data]) -> list[dict[str, Any]]:
@@ -79,6 +96,8 @@ def gather(
         if text is None:
             continue
         for name, (start, end) in spans.items():
+            if name == "past" and one.kind != "level":
+                continue
             steps = int((end - start) / step)
             try:
                 if steps < 1:
@@ -114,7 +133,8 @@ def judge_one(plan: Plan, phase: Phase, one: Contrast, data: Data, alpha: float)
             _rows(data, f"{field}_{span}", controls),
         )
         for field in (("query",) if one.kind == "level" else ("query", "exposure_query"))
-        for span in ("before", "after")
+        for span in ("before", "after", "past")
+        if f"{field}_{span}" in data
     }
     return result | (judge_level if one.kind == "level" else judge_count)(one, rows, alpha)
 
@@ -163,16 +183,28 @@ def judge_level(one: Contrast, rows: Rows, alpha: float) -> dict[str, Any]:
         on_log.n,
         on_log.n_effective,
     )
-    verdict = rise.verdict(one.margin)
+    verdict: Verdict = rise.verdict(one.margin)
+    note, part = "", None
+    if verdict == "fail" and ("query", "past") in rows:
+        part, windows = placebo.rank(level.paired(*rows["query", "past"]), after)
+        if windows == 0 or part > 1 / (windows + 1):
+            verdict = "inconclusive"
+            note = f"; it rose as much without a release in {part:.0%} of {windows} earlier windows"
     blocks = f"{found.blocks_after} blocks of {found.block_steps} steps"
     if np.isinf(rise.upper):
         reason = f"{blocks} are too few to say anything"
     else:
         reason = (
             f"{rise.estimate:+.0%} beside the others, {rise.lower:+.0%} to {rise.upper:+.0%} ({blocks}); "
-            f"harmless up to {one.margin:+.0%}"
+            f"harmless up to {one.margin:+.0%}{note}"
         )
-    return {"verdict": verdict, "reason": reason, "interval": _json(rise), "block_steps": found.block_steps}
+    return {
+        "verdict": verdict,
+        "reason": reason,
+        "interval": _json(rise),
+        "block_steps": found.block_steps,
+        "placebo": part,
+    }
 
 
 def judge_count(one: Contrast, rows: Rows, alpha: float) -> dict[str, Any]:
@@ -210,7 +242,18 @@ def judge_count(one: Contrast, rows: Rows, alpha: float) -> dict[str, Any]:
         f"{events:.0f} on {exposure:.0f}, {found.estimate:.1f} times the others' rate, {found.lower:.1f} to "
         f"{found.upper:.1f}{note}; harmless up to {one.margin:g} times, or {one.harmless_rate:.2%}"
     )
-    return {"verdict": verdict, "reason": reason, "interval": _json(found), "most": most, "clumping": clumps}
+    exposures = [sums["exposure_query", "after", side] for side in ("canaries", "controls")]
+    total = sum(exposures)
+    return {
+        "verdict": verdict,
+        "reason": reason,
+        "interval": _json(found),
+        "most": most,
+        "clumping": clumps,
+        "exposure": total,
+        "share": exposures[0] / total if total > 0 else 0.0,
+        "rate": (sums["query", "after", "canaries"] + sums["query", "after", "controls"]) / max(total, 1.0),
+    }
 
 
 def _in_blocks(rows: Series, steps: int = 10) -> Series:

@@ -13,6 +13,7 @@ from ops.canary import lock, proof
 from ops.canary.freeze import frozen
 from ops.canary.layout import Phase
 from ops.canary.observe import ACTIVE, missing, observe
+from ops.canary.plan import Plan
 from ops.canary.prometheus import Prometheus, PrometheusError
 from ops.canary.record import Record
 from ops.canary.state import state_of
@@ -36,14 +37,33 @@ def reasons(record: Record, phase: Phase, prometheus: Prometheus) -> list[Reason
     if window:
         found.append(Reason(f"freeze window: {window}", "passing"))
     try:
-        found += _hosts(record, phase, prometheus)
-        found += _clock(record, prometheus)
-        found += _pages(record, prometheus)
-        found += _budget(record, prometheus)
-        found += _ages(record, prometheus)
+        # Half-changed by an earlier attempt at this phase: this phase mends it.
+        begun = {host for number, host in record.touched() if number == phase.number}
+        found += _hosts(record.plan, begun, set(phase.updated) - set(phase.batch), prometheus)
+        found += _surroundings(record.plan, prometheus)
     except PrometheusError as error:
         found.append(Reason(f"Prometheus {prometheus.url}: {error}", "lasting"))
     return found
+
+
+def look(plan: Plan, prometheus: Prometheus) -> list[Reason]:
+    """Why a rollout of this plan could not begin now; nothing is locked.
+
+    Raises:
+        PrometheusError: no usable answer.
+    """
+    window = frozen(plan.gates.freeze, time.time(), plan.gates.freeze_lead_minutes)
+    found = [Reason(f"freeze window: {window}", "passing")] if window else []
+    return found + _hosts(plan, set(), set(), prometheus) + _surroundings(plan, prometheus)
+
+
+def _surroundings(plan: Plan, prometheus: Prometheus) -> list[Reason]:
+    return [
+        *_clock(plan, prometheus),
+        *_pages(plan, prometheus),
+        *_budget(plan, prometheus),
+        *_ages(plan, prometheus),
+    ]
 
 
 def _own(record: Record, phase: Phase) -> list[Reason]:
@@ -63,14 +83,11 @@ def _own(record: Record, phase: Phase) -> list[Reason]:
     return found
 
 
-def _hosts(record: Record, phase: Phase, prometheus: Prometheus) -> list[Reason]:
-    plan = record.plan
-    begun = {host for number, host in record.touched() if number == phase.number}
-    updated = set(phase.updated) - set(phase.batch)
+def _hosts(plan: Plan, begun: set[str], updated: set[str], prometheus: Prometheus) -> list[Reason]:
     found = []
     fleet = observe(prometheus, plan.hosts, plan.scrape_interval_seconds)
     for host, seen in fleet.items():
-        if host in begun:  # half-changed by an earlier attempt at this phase: this phase mends it
+        if host in begun:
             continue
         kind: Kind = "release" if host in updated else "lasting"
         problem = missing(seen, plan.scrape_interval_seconds)
@@ -86,9 +103,9 @@ def _hosts(record: Record, phase: Phase, prometheus: Prometheus) -> list[Reason]
     return found
 
 
-def _clock(record: Record, prometheus: Prometheus) -> list[Reason]:
+def _clock(plan: Plan, prometheus: Prometheus) -> list[Reason]:
     """Freeze windows and tokens go by this machine's clock, the judge's windows by Prometheus'."""
-    bound = record.plan.gates.clock_seconds
+    bound = plan.gates.clock_seconds
     before = time.time()
     there = prometheus.now()
     after = time.time()
@@ -101,8 +118,8 @@ def _clock(record: Record, prometheus: Prometheus) -> list[Reason]:
     return [Reason(text, "lasting")]
 
 
-def _pages(record: Record, prometheus: Prometheus) -> list[Reason]:
-    if not record.plan.gates.pages:
+def _pages(plan: Plan, prometheus: Prometheus) -> list[Reason]:
+    if not plan.gates.pages:
         return []
     answer = prometheus.query('ALERTS{alertstate="firing", severity="page"}', prometheus.now())
     return [
@@ -115,8 +132,8 @@ def _pages(record: Record, prometheus: Prometheus) -> list[Reason]:
     ]
 
 
-def _budget(record: Record, prometheus: Prometheus) -> list[Reason]:
-    if not record.plan.gates.error_budget:
+def _budget(plan: Plan, prometheus: Prometheus) -> list[Reason]:
+    if not plan.gates.error_budget:
         return []
     answer = prometheus.query("slo:error_budget:remaining", prometheus.now())
     if not answer.samples:
@@ -128,9 +145,9 @@ def _budget(record: Record, prometheus: Prometheus) -> list[Reason]:
     ]
 
 
-def _ages(record: Record, prometheus: Prometheus) -> list[Reason]:
+def _ages(plan: Plan, prometheus: Prometheus) -> list[Reason]:
     """A backup whose age nobody knows is none."""
-    gates, hosts = record.plan.gates, record.plan.hosts
+    gates, hosts = plan.gates, plan.hosts
     found = []
     for what, metric, hours in (
         ("backup", "breakwater_backup_last_success_timestamp_seconds", gates.backup_hours),

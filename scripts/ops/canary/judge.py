@@ -32,12 +32,14 @@ class HostResult:
 
 @dataclass(frozen=True)
 class CriterionResult:
-    """One criterion on all hosts. `answers` are the raw results that the numbers came from."""
+    """One criterion on all hosts, with the raw results that the numbers came from, or why there are none."""
 
     criterion: Criterion
     verdict: Verdict
     hosts: tuple[HostResult, ...]
-    answers: tuple[Answer, ...]
+    answer: Answer | str
+    samples: Answer | str | None
+    breach: Verdict
 
     @property
     def worst(self) -> HostResult:
@@ -70,7 +72,11 @@ class CriterionResult:
                 }
                 for host in self.hosts
             ],
-            "answers": [answer.to_json() for answer in self.answers],
+            "breach": self.breach,
+            "asked": {
+                "answer": _asked(self.answer),
+                "samples": None if self.samples is None else _asked(self.samples),
+            },
         }
 
 
@@ -126,8 +132,8 @@ def judge(
             such query.
     """
     results = tuple(_judge_host(criterion, host, answer, samples, breach) for host in hosts)
-    answers = tuple(one for one in (answer, samples) if isinstance(one, Answer))
-    return CriterionResult(criterion, overall([one.verdict for one in results]), results, answers)
+    verdict = overall([one.verdict for one in results])
+    return CriterionResult(criterion, verdict, results, answer, samples, breach)
 
 
 def overall(verdicts: Sequence[Verdict]) -> Verdict:
@@ -135,6 +141,10 @@ def overall(verdicts: Sequence[Verdict]) -> Verdict:
     if "fail" in verdicts:
         return "fail"
     return "pass" if verdicts and all(one == "pass" for one in verdicts) else "inconclusive"
+
+
+def _asked(answer: Answer | str) -> dict[str, Any]:
+    return {"error": answer} if isinstance(answer, str) else answer.to_json()
 
 
 def _standing(name: str, text: str, unit: str, kind: Any, bound: float, query: str) -> Criterion:

@@ -1,17 +1,21 @@
 """Options that several commands of ./scripts/canary share, and how a command ends."""
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import click
 
 from ops import paths
-from ops.canary import lock
+from ops.canary import lock, metrics
 from ops.canary.acts import StopAskedError, checkpoint
+from ops.canary.plan import Plan
+from ops.canary.plan_settings import make_plan
 from ops.canary.record import Record, open_record
 from ops.errors import OperatorError
+from ops.release import store
 
 _F = TypeVar("_F", bound=Callable[..., None])
 CONTROLLER = "BREAKWATER_CONTROLLER_PID"
@@ -124,3 +128,35 @@ def stop(what: str, reasons: Sequence[str], status: int = FAILED) -> NoReturn:
     more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
     click.echo(f"{what}: {reasons[0]}{more}" if reasons else what)
     raise SystemExit(status)
+
+
+def plan_from(inventory: str, release_id: str, plan_json: str, hosts_json: str) -> Plan:
+    """The plan of the options that `plan_options` takes.
+
+    Raises:
+        OperatorError: a mistake in one of them, or a release that is not here whole.
+    """
+    settings, hosts = _json("--plan-json", plan_json), _json("--hosts-json", hosts_json)
+    if not isinstance(hosts, list):
+        raise OperatorError("--hosts-json must be a JSON list of host names")
+    rollouts(inventory, None)  # checks the name
+    release = store.load_verified(paths.RELEASES, release_id)
+    if release.app != "trader":
+        raise OperatorError(f"release {release_id} is of {release.app}; a canary rolls out the trader")
+    plan = make_plan(
+        settings,
+        hosts,
+        inventory=inventory,
+        release=release_id,
+        sha256=release.sha256,
+        schema=release.schema,
+    )
+    metrics.check_plan(plan, metrics.known_names(paths.ROOT / metrics.FILE))
+    return plan
+
+
+def _json(option: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise OperatorError(f"{option} is not JSON: {error}") from None

@@ -57,12 +57,17 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Judging:
-    """How contrasts are judged. `false_alarms` is the budget for a whole rollout, split over all of them."""
+    """How contrasts are judged. `false_alarms` is the budget for a whole rollout, split over all of them.
+
+    `placebo_windows`: a level that rose is a failure only if it did not rise as much in so many earlier
+    windows.
+    """
 
     false_alarms: float
     before_seconds: float
     step_seconds: float
     restart_control: bool
+    placebo_windows: int
 
 
 @dataclass(frozen=True)

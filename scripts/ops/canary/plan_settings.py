@@ -75,6 +75,7 @@ def make_plan(
             before_seconds=float(judging.get("before_seconds", 3600)),
             step_seconds=float(judging.get("step_seconds", 15)),
             restart_control=judging.get("restart_control", False),
+            placebo_windows=int(judging.get("placebo_windows", 0)),
         ),
         gates=Gates(
             pages=gates.get("pages", True),

@@ -130,7 +130,9 @@ def _criterion(data: Mapping[str, Any]) -> dict[str, Any]:
         "worst_host": data["worst"]["host"],
         "bound": bound_text(kind, bound, unit).replace("<=", "≤").replace(">=", "≥"),
         "verdict": data["verdict"],
-        "queries": [answer["query"] for answer in data["answers"]],
+        "queries": [
+            answer["query"] for answer in data["asked"].values() if answer is not None and "query" in answer
+        ],
         "hosts": [
             {
                 "host": host["host"],

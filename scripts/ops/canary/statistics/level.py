@@ -53,9 +53,11 @@ def block_steps(before: Series) -> int:
         before: d(t) before the change.
     """
     n = len(before)
+    if n < 4:
+        return 1
     centred = before - before.mean()
     power = float(centred @ centred)
-    if n < 4 or power == 0:
+    if power == 0:
         return 1
     limit = max(_FORGOTTEN, _CHANCE / math.sqrt(n))
     for lag in range(1, n // 2):
