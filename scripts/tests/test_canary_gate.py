@@ -1,3 +1,4 @@
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.canary_helpers import (
     RELEASE,
     FakePrometheus,
     plan_of,
+    proof,
     prove,
     rollout,
     serve,
@@ -180,3 +182,25 @@ def test_an_earlier_host_without_proof_shuts_it(record: Record, fake: FakePromet
 def test_a_lost_lock_shuts_it(record: Record, fake: FakePrometheus) -> None:
     lock.release_lock(record.inventory_folder, record.rollout)
     assert reasons(record, fake) == ["this rollout does not hold the lock; start another rollout"]
+
+
+def test_every_host_proves_what_it_runs(record: Record, fake: FakePrometheus) -> None:
+    def shut() -> list[gate.Reason]:
+        return gate.reasons(record, record.plan.phase(2), Prometheus(fake.url), proofs=True)
+
+    assert len(shut()) == 4
+    for host in HOSTS:
+        new = host == "trader-01"
+        shown = proof(host) if new else proof(host, OLD_RELEASE, OLD_SHA256)
+        record.before_file(2, host).write_text(json.dumps(shown))
+    assert shut() == []
+    record.before_file(2, "trader-04").unlink()
+    (reason,) = shut()
+    assert (reason.kind, "there is nothing to go back to" in reason.text) == ("lasting", True)
+    record.before_file(2, "trader-04").write_text(json.dumps(proof("trader-04")))
+    (reason,) = shut()
+    assert reason.text == f"trader-04: it runs {RELEASE} already"
+    record.before_file(2, "trader-04").write_text(json.dumps(proof("trader-04", OLD_RELEASE, OLD_SHA256)))
+    record.before_file(2, "trader-01").write_text(json.dumps(proof("trader-01", pid_sha256=OLD_SHA256)))
+    (reason,) = shut()
+    assert (reason.kind, "the running process is of sha256" in reason.text) == ("release", True)

@@ -116,3 +116,47 @@ def test_a_dry_run_changes_nothing(home: Path, tmp_path: Path) -> None:
     assert releases(home, check_mode=True).activate(IDS[0], None)
     assert list(home.iterdir()) == []
     assert path.exists()
+
+
+# --- fencing: a controller that was overtaken changes nothing ---------------------------------------------
+
+
+def test_a_host_obeys_the_largest_token_that_it_was_told(home: Path) -> None:
+    assert releases(home).told() == 0
+    assert releases(home).tell(7)
+    assert not releases(home).tell(7), "a second time is no change"
+    assert releases(home).tell(9)
+    with pytest.raises(MODULE.ReleaseError, match="obeys a later rollout"):
+        releases(home).tell(8)
+    assert (home / "fence").read_text() == "9\n"
+    assert releases(home, check_mode=True).tell(10)
+    assert releases(home).told() == 9
+
+
+@pytest.mark.parametrize("token", [6, 8])
+def test_a_change_needs_the_hosts_own_token(home: Path, token: int) -> None:
+    install(home, IDS[0])
+    releases(home).tell(7)
+    refusal = rf"obeys token 7, this rollout has {token}: overtaken"
+    with pytest.raises(MODULE.ReleaseError, match=refusal):
+        releases(home).activate(IDS[0], None, token=token)
+    with pytest.raises(MODULE.ReleaseError, match=refusal):
+        releases(home).restart("trader", token)
+    assert releases(home).target("current") is None
+    assert releases(home).activate(IDS[0], None, token=7)
+
+
+def test_a_unit_that_runs_the_release_already_is_not_restarted(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(home, IDS[0])
+    releases(home).activate(IDS[0], None)
+    called: list[tuple[str, ...]] = []
+    monkeypatch.setattr(MODULE, "systemctl", lambda *words: called.append(words))
+    monkeypatch.setattr(MODULE.Releases, "runs", lambda self, release, unit: True)
+    assert not releases(home).activate(IDS[0], "trader")
+    assert called == []
+    # Stopped by whatever cut off the first attempt: it is started.
+    monkeypatch.setattr(MODULE.Releases, "runs", lambda self, release, unit: False)
+    assert releases(home).activate(IDS[0], "trader")
+    assert [words[0] for words in called] == ["stop", "reset-failed", "start"]

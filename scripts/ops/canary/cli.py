@@ -36,7 +36,7 @@ from ops.canary.show import print_plan
 from ops.canary.soak import soak as soak_phase
 from ops.canary.state import state_of
 from ops.errors import OperatorError
-from ops.files import write_json
+from ops.files import read_json, write_json
 from ops.text import plural, table
 from ops.times import utc_text
 from ops.who import current_user
@@ -103,13 +103,16 @@ def start(
 @click.option(
     "--wait-seconds", default=10.0, show_default=True, help="How long a gate that is shut may take to open."
 )
-def gate(folder: Path, number: int, wait_seconds: float) -> None:
+@click.option(
+    "--proofs", is_flag=True, help="Every host was asked to prove what it runs; check that as well."
+)
+def gate(folder: Path, number: int, wait_seconds: float, proofs: bool) -> None:
     """Say whether a phase may begin: every host is up and trading, earlier phases are as proven."""
     record = controlled(folder)
     phase = record.plan.phase(number)
     prometheus = Prometheus(record.plan.prometheus_url)
     deadline = time.monotonic() + wait_seconds
-    while found := gate_check.reasons(record, phase, prometheus):
+    while found := gate_check.reasons(record, phase, prometheus, proofs):
         if time.monotonic() >= deadline:
             break
         time.sleep(1.0)
@@ -150,6 +153,10 @@ def proof(folder: Path, number: int | None, rollback: bool) -> None:
     record.append("proof", phase=number, rollback=rollback, hosts=list(found), faults=bad)
     if bad:
         stop(f"{what}: {len(bad)} of {plural(len(found), 'host')} not proven", _lines(bad))
+    if number is not None and (control := record.plan.restarted_control(record.plan.phase(number))):
+        shown = read_json(record.phase_folder(number) / "control.json")
+        if shown is None or shown.get("host") != control:
+            hold(record, number, what, [f"{control}: it did not come back on the release that it had"])
     after = "run their previous release" if rollback else f"run {record.plan.release}"
     click.echo(f"{what}: {plural(len(found), 'host')} proven to {after}: {', '.join(found)}")
 
@@ -235,7 +242,7 @@ def lock_command(inventory: str, rollout_dir: Path | None, name: str, owner_pid:
     """Take the lock for an act that is not a rollout, such as a rollback by hand; prints its folder."""
     folder = rollouts(inventory, rollout_dir)
     owner = lock.acquire(folder, rollout=name, release="-", pid=owner_pid, since=utc_text(time.time()))
-    (folder / name).mkdir()
+    (folder / name / "fence").mkdir(parents=True)
     write_json(folder / name / "lock.json", {"token": owner.token})
     click.echo(f"{inventory} is locked, held by {owner}")
     click.echo(str(folder / name))

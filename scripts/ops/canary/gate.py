@@ -17,6 +17,7 @@ from ops.canary.plan import Plan
 from ops.canary.prometheus import Prometheus, PrometheusError
 from ops.canary.record import Record
 from ops.canary.state import state_of
+from ops.files import read_json
 
 # lasting: no word of a person opens the gate. passing: it may be skipped, with a reason.
 Kind = Literal["release", "lasting", "passing"]
@@ -30,9 +31,18 @@ class Reason:
     kind: Kind
 
 
-def reasons(record: Record, phase: Phase, prometheus: Prometheus) -> list[Reason]:
-    """Why the phase must not begin; none when it may."""
+def reasons(record: Record, phase: Phase, prometheus: Prometheus, proofs: bool = False) -> list[Reason]:
+    """Why the phase must not begin; none when it may.
+
+    Args:
+        record: the rollout.
+        phase: the one that would begin.
+        prometheus: what it sees of the fleet.
+        proofs: whether every host was asked to prove what it runs (playbooks/canary/prove_batch.yml).
+    """
     found = _own(record, phase)
+    if proofs:
+        found += _proven(record, phase)
     window = frozen(record.plan.gates.freeze, time.time(), record.plan.gates.freeze_lead_minutes)
     if window:
         found.append(Reason(f"freeze window: {window}", "passing"))
@@ -80,6 +90,26 @@ def _own(record: Record, phase: Phase) -> list[Reason]:
         found += [
             Reason(f"{host}: phase {earlier.number} has no valid proof of it", "release") for host in unproven
         ]
+    return found
+
+
+def _proven(record: Record, phase: Phase) -> list[Reason]:
+    """Earlier hosts still run the release, byte by byte; the others have one to go back to."""
+    plan, found = record.plan, []
+    begun = {host for number, host in record.touched() if number == phase.number}
+    updated = set(phase.updated) - set(phase.batch)
+    for host in plan.hosts:
+        if host in begun:
+            continue
+        shown = read_json(record.before_file(phase.number, host))
+        if host in updated:
+            wrong = proof.faults(host, shown, plan.release, plan.sha256)
+            found += [Reason(f"{host}: {text}", "release") for text in wrong]
+        elif shown is None:
+            text = "gave no proof that the release that it has is whole: there is nothing to go back to"
+            found.append(Reason(f"{host}: {text}", "lasting"))
+        elif shown.get("pid_release") == plan.release:
+            found.append(Reason(f"{host}: it runs {plan.release} already", "lasting"))
     return found
 
 

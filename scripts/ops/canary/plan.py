@@ -140,7 +140,8 @@ class Plan:
         except ValidationError as error:
             where = ".".join(str(part) for part in error.errors()[0]["loc"])
             raise OperatorError(
-                f"plan.json does not fit these tools at {where}; go on with the checkout that began the rollout"
+                f"plan.json does not fit these tools at {where}; "
+                "go on with the checkout that began the rollout"
             ) from None
         if plan.to_json()["plan_sha256"] != data.get("plan_sha256"):
             raise OperatorError("plan.json was changed after the rollout began; start another rollout")

@@ -4,7 +4,9 @@ plan.json                      what was decided before the first change
 events.jsonl                   what happened (ops.canary.journal)
 phases/<n>/hosts/<host>.begun  written before the first change of a host: the release that it had
 phases/<n>/hosts/<host>.json   written as the last step: the proof
-phases/<n>/gate.json, verdict.json
+phases/<n>/before/<host>.json  what each host proved to run before the gate
+phases/<n>/control.json        proof of the host that was restarted on its old release, beside the batch
+phases/<n>/gate.json, verdict.json, contrasts.json
 rollback/hosts/<host>.*        the same two of the way back
 fence/<token>/<host>           the host obeys the controller of this token and none before it
 result.json, report.html       written once, at the end
@@ -42,6 +44,9 @@ class Record:
 
     def begun_file(self, number: int, host: str) -> Path:
         return self.phase_folder(number) / "hosts" / f"{host}.begun"
+
+    def before_file(self, number: int, host: str) -> Path:
+        return self.phase_folder(number) / "before" / f"{host}.json"
 
     def proof_file(self, number: int, host: str) -> Path:
         return self.phase_folder(number) / "hosts" / f"{host}.json"
@@ -82,7 +87,8 @@ def create(inventory_folder: Path, rollout: str, plan: Plan) -> Record:
     folder.mkdir(parents=True)
     record = Record(folder, plan)
     for phase in plan.phases:
-        (record.phase_folder(phase.number) / "hosts").mkdir(parents=True)
+        for name in ("hosts", "before"):
+            (record.phase_folder(phase.number) / name).mkdir(parents=True)
     (folder / "rollback/hosts").mkdir(parents=True)
     write_json(folder / "plan.json", plan.to_json())
     return record
