@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -109,3 +110,51 @@ def test_a_shadow_is_compared_with_the_live_instance(venue: RunningVenue, make_t
     same = diff(live, live.journal_path, live.journal_path)
     assert same.stdout.startswith("agreement 100.00 %: "), "a journal agrees with itself"
     assert diff(live, live.journal_path, live.folder / "absent.sqlite").returncode == 2
+
+
+def try_release(trader: RunningTrader, *more: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            PROGRAM,
+            "shadow",
+            "try",
+            "--config",
+            str(trader.settings_path),
+            *map(str, more),
+        ],
+        env=trader.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_a_release_is_tried_beside_the_live_instance(venue: RunningVenue, make_trader: MakeTrader) -> None:
+    live = make_trader(venue, strategy=TAKES, risk=LIMITS)
+    live.start()
+    traded(live, venue)
+    done = try_release(live, "--seconds", 5, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["shadow"] > 0
+    assert found["live"] > 0
+    assert 0.3 < found["ratio"] < 3
+    assert live.terminate() == 0, "the live instance never noticed"
+
+
+def test_a_release_that_does_not_live_fails_its_trial(venue: RunningVenue, make_trader: MakeTrader) -> None:
+    live = make_trader(venue, strategy=TAKES, risk=LIMITS)
+    live.start()
+    traded(live, venue)
+    live.terminate()
+    venue_settings = {"ca_file": str(live.folder / "absent.pem")}
+    change_settings(live, venue=venue_settings)
+    done = try_release(live, "--seconds", 5)
+    assert done.returncode == 2
+    assert "the shadow ended by itself with status 2" in done.stderr
+    assert "absent.pem" in done.stderr
+    live.settings_path.write_text("mode: [")
+    assert try_release(live).returncode == 2

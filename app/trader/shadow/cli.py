@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trader.commands.output import CONFIG
+
 if TYPE_CHECKING:
     from trader.shadow.diff import Comparison, Difference
 
@@ -115,6 +117,41 @@ def diff(
         raise _Problem(str(error)) from error
     comparison = compare(decided, live, window_ms * 1_000_000, tolerance_bps)
     click.echo(_json(comparison, first) if as_json else _text(comparison, first))
+
+
+@shadow.command("try")
+@CONFIG
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=1, max=3_600),
+    default=30.0,
+    show_default=True,
+    help="How long the shadow decides.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def try_release(config: Path, seconds: float, *, as_json: bool) -> None:
+    """Run this release in shadow beside the live instance, and compare what they decide.
+
+    Nothing is sent and the live instance goes on. Exit code 2 when the shadow does not live until the end.
+
+    \b
+    Example:
+      /opt/trader/releases/ID/bin/trader shadow try --config /etc/trader/trader.yml --seconds 30
+    """
+    from trader.journal import JournalError
+    from trader.service.settings import SettingsError
+    from trader.shadow.trial import TrialError, run_trial
+
+    try:
+        trial = run_trial(config, seconds)
+    except (JournalError, SettingsError, TrialError) as error:
+        raise _Problem(str(error)) from error
+    if as_json:
+        found = json.loads(_json(trial.comparison, 10))
+        click.echo(json.dumps({"seconds": trial.seconds, "ratio": trial.ratio} | found))
+        return
+    shown = "no live decision" if trial.ratio is None else f"{trial.ratio:.2f} times the live decisions"
+    click.echo(f"{shown} in {trial.seconds:g} s\n{_text(trial.comparison, 10)}")
 
 
 def _text(comparison: "Comparison", first: int) -> str:

@@ -71,6 +71,15 @@ class Judging:
 
 
 @dataclass(frozen=True)
+class Shadow:
+    """How a release is tried on each host beside the live instance, before it changes; 0 seconds: it is not."""
+
+    seconds: float
+    max_ratio: float
+    min_agreement: float
+
+
+@dataclass(frozen=True)
 class Gates:
     """What must hold before each phase beside the hosts themselves; None: not asked for."""
 
@@ -99,6 +108,7 @@ class Plan:
     contrasts: tuple[Contrast, ...]
     judging: Judging
     gates: Gates
+    shadow: Shadow
     webhooks: tuple[str, ...]
     notes: tuple[str, ...]
 

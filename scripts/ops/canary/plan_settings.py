@@ -13,7 +13,7 @@ from jsonschema.exceptions import best_match
 from ops.bounds import Comparison
 from ops.canary.freeze import read_windows
 from ops.canary.layout import Share, lay_out, order, read_hosts
-from ops.canary.plan import MINIMUM_SCRAPES, Contrast, Criterion, Gates, Judging, Plan
+from ops.canary.plan import MINIMUM_SCRAPES, Contrast, Criterion, Gates, Judging, Plan, Shadow
 from ops.errors import OperatorError
 from ops.release.store import Schema
 
@@ -58,7 +58,7 @@ def make_plan(
             "the release contracts the journal's schema: fix forward only, no host is turned back by itself",
         )
     judging, gates = checked.get("judge", {}), checked.get("gates", {})
-    freeze = checked.get("freeze", {})
+    freeze, shadow = checked.get("freeze", {}), checked.get("shadow", {})
     return Plan(
         inventory=inventory,
         release=release,
@@ -85,6 +85,11 @@ def make_plan(
             restore_test_hours=_number(gates.get("restore_test_hours")),
             freeze=read_windows(freeze),
             freeze_lead_minutes=float(freeze.get("lead_minutes", 5)),
+        ),
+        shadow=Shadow(
+            seconds=float(shadow.get("seconds", 0)),
+            max_ratio=float(shadow.get("max_ratio", 2)),
+            min_agreement=float(shadow.get("min_agreement", 0)),
         ),
         webhooks=tuple(checked.get("webhooks", [])),
         notes=notes,

@@ -42,9 +42,12 @@ def decide(record: Record, prometheus: Prometheus, wait_seconds: float = 0.0) ->
         prometheus: what the hosts report.
         wait_seconds: trading was stopped; how long hosts may take to account for everything.
     """
-    failed = sum(
-        1 for event in record.events() if event["event"] == "proof" and event["rollback"] and event["faults"]
-    )
+    failed = 0
+    for event in record.events():
+        if event["event"] == "proof" and event["rollback"] and event["faults"]:
+            failed += 1
+        elif event["event"] == "resumed":  # a person asked for it again
+            failed = 0
     if failed >= ATTEMPTS:
         return Decision("hold", (f"{failed} ways back have failed; a third would be blind",))
     stuck = []
