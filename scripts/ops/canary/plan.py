@@ -72,7 +72,7 @@ class Judging:
 
 @dataclass(frozen=True)
 class Shadow:
-    """How a release is tried on each host beside the live instance, before it changes; 0 seconds: it is not."""
+    """How a release is tried beside each live instance before the host changes; 0 seconds: it is not."""
 
     seconds: float
     max_ratio: float
