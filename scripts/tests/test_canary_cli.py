@@ -75,6 +75,8 @@ def start(
 ) -> Result:
     arguments = ["--inventory", "lab", "--release", release, "--hosts-json", json.dumps(HOSTS)]
     arguments += ["--plan-json", json.dumps(settings(fake.url, **plan))]
+    if command == "plan":
+        arguments += ["--no-effects"]
     if command == "start":
         arguments += ["--owner-pid", str(pid or os.getpid())]
     return run(command, *arguments)
@@ -589,3 +591,17 @@ def serve_hook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def test_plan_says_what_each_phase_can_see(fake: FakePrometheus, release: str) -> None:
+    fake.hosts["trader-02"].series |= {"errors": ["0.002"], "orders": ["3"]}
+    arguments = ["--inventory", "lab", "--release", release, "--hosts-json", json.dumps(HOSTS)]
+    arguments += ["--plan-json", json.dumps(settings(fake.url))]
+    shown = run("plan", *arguments)
+    assert shown.exit_code == 0
+    lines = [line.split() for line in shown.stdout.splitlines()]
+    assert "no contrast is judged in any phase" in shown.stdout
+    assert ["errors", "1", "0", "%", "trader-01", "<", "1", "%", "-", "500", "of", "20"] in lines
+    assert "errors 2 0.2 % trader-02 < 1 % 5 x 3 of 20 NOT ENOUGH".split() in lines
+    fake.away = True
+    assert "what each phase can see is not known" in run("plan", *arguments).stdout

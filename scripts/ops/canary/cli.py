@@ -47,19 +47,6 @@ def cli() -> None:
     """Plan, watch, judge and report a rollout (var/rollouts). Only playbooks/canary.yml changes hosts."""
 
 
-@cli.command("plan")
-@plan_options
-def plan_command(
-    inventory: str, rollout_dir: Path | None, release_id: str, plan_json: str, hosts_json: str, as_json: bool
-) -> None:
-    """Print the exact hosts of every phase; change nothing."""
-    plan = plan_from(inventory, release_id, plan_json, hosts_json)
-    if as_json:
-        click.echo(json.dumps(plan.to_json()))
-    else:
-        print_plan(plan)
-
-
 @cli.command()
 @plan_options
 @owner_option

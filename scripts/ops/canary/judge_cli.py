@@ -9,10 +9,10 @@ import click
 from ops.canary.again import again
 from ops.canary.gate import look
 from ops.canary.options import FAILED, plan_from, plan_options, rollout_option
-from ops.canary.past import Row, judge_past
+from ops.canary.past import judge_past, rooms
 from ops.canary.prometheus import Prometheus, PrometheusError
 from ops.canary.record import open_record
-from ops.canary.show import print_plan
+from ops.canary.show import print_past, print_plan, print_rooms
 from ops.errors import OperatorError
 from ops.text import table
 
@@ -79,7 +79,8 @@ def past_command(
         print_plan(plan)
         for reason in reasons:
             click.echo(f"the gate is shut: {reason.text}")
-        _print(rows, plan_margin={one.name: (one.kind, one.margin) for one in plan.contrasts})
+        print_past(plan, rows)
+        print_rooms(rooms(plan, prometheus))
         for row in alarming:
             click.echo(
                 f"{row.contrast}: {row.failed} of {row.windows} windows without a release failed; "
@@ -89,33 +90,34 @@ def past_command(
         raise SystemExit(FAILED)
 
 
-def _print(rows: list[Row], plan_margin: dict[str, tuple[str, float]]) -> None:
-    if not rows:
-        click.echo("no contrast is judged in any phase")
+@click.command("plan")
+@plan_options
+@click.option("--hours", default=24.0, show_default=True, help="Whose traffic says what each phase can see.")
+@click.option("--no-effects", is_flag=True, help="Do not ask Prometheus.")
+def plan_command(
+    inventory: str,
+    rollout_dir: Path | None,
+    release_id: str,
+    plan_json: str,
+    hosts_json: str,
+    as_json: bool,
+    hours: float,
+    no_effects: bool,
+) -> None:
+    """Print the exact hosts of every phase, and the smallest effect that each can see; change nothing."""
+    plan = plan_from(inventory, release_id, plan_json, hosts_json)
+    if as_json:
+        click.echo(json.dumps(plan.to_json()))
         return
-
-    def effect(row: Row) -> str:
-        if row.detectable is None:
-            return "none"
-        kind, _ = plan_margin[row.contrast]
-        return f"{row.detectable:+.0%}" if kind == "level" else f"{row.detectable:.1f} x"
-
-    lines = [
-        (
-            row.contrast,
-            str(row.phase),
-            str(row.windows),
-            str(row.failed),
-            str(row.inconclusive),
-            f"{row.alpha:.2%}",
-            effect(row),
-        )
-        for row in rows
-    ]
-    table(
-        ("contrast", "phase", "windows", "false alarms", "inconclusive", "allowed", "smallest effect seen"),
-        lines,
-    )
+    print_plan(plan)
+    if no_effects:
+        return
+    prometheus = Prometheus(plan.prometheus_url)
+    try:
+        print_past(plan, judge_past(plan, prometheus, hours, lambda line: click.echo(line, err=True)))
+        print_rooms(rooms(plan, prometheus))
+    except PrometheusError as error:
+        click.echo(f"what each phase can see is not known: Prometheus {plan.prometheus_url}: {error}")
 
 
-COMMANDS = (judge_command, past_command)
+COMMANDS = (judge_command, past_command, plan_command)

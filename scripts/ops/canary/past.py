@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from ops.canary import contrast
+from ops.canary.judge import judge
 from ops.canary.layout import Phase
-from ops.canary.plan import Contrast, Plan
-from ops.canary.prometheus import Prometheus
+from ops.canary.plan import Contrast, Criterion, Plan, render
+from ops.canary.prometheus import Answer, Prometheus, QueryError
 from ops.canary.statistics import share
 
 
@@ -45,6 +46,63 @@ class Row:
             for k in range(self.failed, self.windows + 1)
         )
         return self.failed > 0 and tail < 0.01
+
+
+@dataclass(frozen=True)
+class Room:
+    """How far a criterion is from its bound: what a release would have to do on the worst host to be seen.
+
+    `value` is the worst of the hosts over the last soak's length; None: no data. `factor` is the bound as a
+    multiple of it, or None where that says nothing. `samples` of `needed` is the host with the fewest.
+    """
+
+    criterion: Criterion
+    phase: int
+    host: str
+    value: float | None
+    factor: float | None
+    samples: float | None
+
+    @property
+    def enough(self) -> bool:
+        """Whether the traffic gives the samples that a pass needs."""
+        needed = self.criterion.minimum_samples
+        return self.value is not None and (needed is None or (self.samples or 0.0) >= needed)
+
+
+def rooms(plan: Plan, prometheus: Prometheus) -> list[Room]:
+    """The room of every criterion in every phase, at the traffic of the moment.
+
+    Raises:
+        PrometheusError: no usable answer.
+    """
+    now = prometheus.now()
+    found = []
+    for phase in plan.phases:
+        for one in plan.criteria:
+            result = judge(
+                one,
+                phase.updated,
+                _ask(prometheus, one.query, phase, now),
+                None
+                if one.minimum_samples_query is None
+                else _ask(prometheus, one.minimum_samples_query, phase, now),
+            )
+            worst = result.worst
+            counts = [host.samples for host in result.hosts]
+            factor = None
+            if worst.value and one.kind != "min" and one.bound > 0:
+                factor = one.bound / worst.value
+            fewest = None if None in counts else min(count for count in counts if count is not None)
+            found.append(Room(one, phase.number, worst.host, worst.value, factor, fewest))
+    return found
+
+
+def _ask(prometheus: Prometheus, query: str, phase: Phase, now: float) -> Answer | str:
+    try:
+        return prometheus.query(render(query, phase.updated, phase.soak_seconds), now)
+    except QueryError as error:
+        return str(error)
 
 
 def judge_past(
