@@ -209,16 +209,46 @@ def test_completed_without_evidence_is_not_believed(fake: FakePrometheus, releas
     record = open_record(Path(folder))
     for number in (1, 2, 3):
         change(fake, record, number)
-        verdict = "fail" if missing == "verdict" and number == 2 else "pass"
-        (record.phase_folder(number) / "verdict.json").write_text(json.dumps({"verdict": verdict}))
+        if missing != "verdict" or number != 2:
+            record.append("verdict", phase=number, verdict="pass", reasons=[])
     if missing == "proof":
         record.proof_file(2, "trader-02").unlink()
     result = run("finish", "--rollout", folder, "--outcome", "completed")
     assert result.exit_code == 1
-    written = json.loads((record.folder / "result.json").read_text())
-    assert written["outcome"] == "aborted"
-    assert "reported as completed, but" in written["reason"]
+    assert "it cannot be called completed: " in result.stdout
+    assert not (record.folder / "result.json").exists()
+    assert (record.inventory_folder / "lock").exists()  # its hosts must still go back
+
+
+@pytest.mark.parametrize("cut", ["result", "evidence", "lock"])
+def test_a_controller_that_is_killed_at_the_very_end_is_resumed_there(
+    fake: FakePrometheus, release: str, cut: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class KilledError(BaseException):
+        pass
+
+    def killed(*_: Any, **__: Any) -> None:
+        raise KilledError
+
+    with subprocess.Popen(["sleep", "60"]) as controller:
+        record = begun(fake, release, controller.pid)
+        record.rollback_file("trader-01").write_text(json.dumps(proof("trader-01", OLD_RELEASE, OLD_SHA256)))
+        record.append("turning_back", reason="bad")
+        with monkeypatch.context() as patch:
+            target = {"result": "write_json", "evidence": "write_report", "lock": "author"}[cut]
+            patch.setattr(f"ops.canary.finish.{target}", killed)
+            patch.setattr("ops.canary.lock.release_lock", lambda *_: False)
+            with pytest.raises(KilledError):
+                run("finish", "--rollout", str(record.folder), "--outcome", "rolled_back", "--reason", "bad")
+        controller.kill()
+    assert act("resume").exit_code == 0
+    assert stage(record)[0] == "finished"
+    done = run("finish", "--rollout", str(record.folder), "--outcome", "left")
+    assert done.exit_code == 0 or "rolled back" in done.stdout
+    assert json.loads((record.folder / "result.json").read_text())["outcome"] == "rolled_back"
+    assert len(Chain(paths.EVIDENCE, "lab").examine().records) == 1
     assert not (record.inventory_folder / "lock").exists()
+    assert act("resume").exit_code == 2
 
 
 def test_a_rollback_without_evidence_is_not_believed(fake: FakePrometheus, release: str) -> None:

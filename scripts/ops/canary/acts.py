@@ -77,12 +77,14 @@ def act(record: Record, action: Action, *, by: str, reason: str, pid: int) -> bo
     reason = " ".join(reason.split())
     if action in _NEED_REASON and not reason:
         raise OperatorError(f"{action} needs a reason: -e canary_reason='why'")
-    if state.stage == "finished":
+    owner = lock.read(record.inventory_folder)
+    held = owner is not None and owner.rollout == record.rollout
+    # One that was killed while it wrote its end still holds the lock, and is resumed there.
+    if state.stage == "finished" and not (held and action == "resume"):
         raise OperatorError(f"{record.rollout} is finished: {state.reason or 'see its report'}")
     if action in ("promote", "skip", "pause") and state.stage == "turning_back":
         raise OperatorError(f"{record.rollout} is turning back ({state.reason}); it can only be resumed")
-    owner = lock.read(record.inventory_folder)
-    runs = owner is not None and owner.rollout == record.rollout and owner.alive()
+    runs = owner is not None and held and owner.alive()
     words = f"{by}: {reason}" if reason else by
     if action == "pause" or (action == "abort" and runs):
         if state.stage == "held" and not runs:

@@ -13,7 +13,7 @@ from ops.canary import acts_cli, judge_cli, lock, notify
 from ops.canary import gate as gate_check
 from ops.canary import proof as proof_check
 from ops.canary.acts import StopAskedError
-from ops.canary.finish import OUTCOMES, Outcome
+from ops.canary.finish import OUTCOMES, Outcome, UnprovenError
 from ops.canary.finish import finish as finish_rollout
 from ops.canary.options import (
     FAILED,
@@ -203,7 +203,10 @@ def touched(folder: Path, as_json: bool) -> None:
 def finish(folder: Path, outcome: Outcome, reason: str) -> None:
     """Write result and report, release the lock; the report's path is the last line."""
     record = owned(folder)
-    result = finish_rollout(record, outcome, " ".join(reason.split()))
+    try:
+        result = finish_rollout(record, outcome, " ".join(reason.split()))
+    except UnprovenError as gap:
+        stop("it cannot be called completed", [str(gap)])
     plan = record.plan
     notify.send(
         record, "finished", f"{result['outcome']}: {result['reason'] or 'as planned'}".replace("_", " ")

@@ -35,8 +35,11 @@ def draft(record: Record, result: Mapping[str, Any], folder: Path) -> dict[str, 
     proven = sum(not found for found in faults.values())
     verdicts = [read_json(record.phase_folder(phase.number) / "verdict.json") or {} for phase in plan.phases]
     passed = sum(one.get("verdict") == "pass" for one in verdicts)
-    verdict = _VERDICTS[str(result["outcome"])]
     events = record.events()
+    promoted = [event for event in events if event["event"] in ("promoted", "gate_skipped")]
+    verdict = _VERDICTS[str(result["outcome"])]
+    if verdict == "pass" and promoted:
+        verdict = "inconclusive"  # somebody's word is no evidence
     return {
         "id": record.rollout,
         "name": "canary",
@@ -55,13 +58,22 @@ def draft(record: Record, result: Mapping[str, Any], folder: Path) -> dict[str, 
             *_criteria(verdicts),
         ],
         "verdict": verdict,
-        "reasons": [] if verdict == "pass" else [one_line(str(result["reason"] or result["outcome"]), 1000)],
+        "reasons": [] if verdict == "pass" else _reasons(result, promoted),
         "attachments": [
             {"path": os.path.relpath(record.folder / name, folder)}
             for name in _ATTACHED
             if (record.folder / name).exists()
         ],
     }
+
+
+def _reasons(result: Mapping[str, Any], promoted: Sequence[Mapping[str, Any]]) -> list[str]:
+    why = [str(result["reason"])] if result["reason"] else []
+    why += [
+        f"phase {one['phase']} {one['event'].replace('_', ' ')} by {one['by']}: {one['reason']}"
+        for one in promoted
+    ]
+    return [one_line(text, 1000) for text in why or [str(result["outcome"])]]
 
 
 def _steps(events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
