@@ -9,6 +9,7 @@ import click
 from ops.canary import lock, notify, rollback
 from ops.canary.acts import ACTIONS, Action, act, find
 from ops.canary.options import (
+    hold,
     inventory_options,
     owned,
     owner_option,
@@ -107,8 +108,7 @@ def fenced(folder: Path) -> None:
         return
     reasons = [f"{host}: it was not reached, or obeys a later rollout" for host in missing]
     if record.touched():
-        record.append("held", phase=state_of(record).phase, reason=reasons[0], verdict=None)
-        stop("not every host obeys this rollout", reasons, 3)
+        hold(record, state_of(record).phase or 0, "not every host obeys this rollout", reasons)
     stop("not every host obeys this rollout", reasons)
 
 

@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from ops import paths
-from ops.canary import lock, metrics
+from ops.canary import lock, metrics, notify
 from ops.canary.acts import StopAskedError, checkpoint
 from ops.canary.plan import Plan
 from ops.canary.plan_settings import make_plan
@@ -117,7 +117,9 @@ def hold(
     record: Record, phase: int, what: str, reasons: Sequence[str], verdict: str | None = None
 ) -> NoReturn:
     """Leave everything as it is, for a person to decide."""
-    record.append("held", phase=phase, reason=f"{what}: {'; '.join(reasons)}", verdict=verdict)
+    text = f"{what}: {'; '.join(reasons)}"
+    record.append("held", phase=phase, reason=text, verdict=verdict)
+    notify.send(record, "held", text)
     stop(what, reasons, HELD)
 
 
