@@ -17,15 +17,17 @@ def bound_text(comparison: Comparison, bound: float, unit: str) -> str:
     """The bound as a person reads it, such as `< 1 %`."""
     sign = {"max": "<=", "below": "<", "min": ">="}[comparison]
     # Counts are said once, with the value.
-    return f"{sign} {value_text(bound, unit if unit in ('ratio', 's') else '')}"
+    return f"{sign} {value_text(bound, unit if unit in ('ratio', 's', 'bytes') else '')}"
 
 
 def value_text(value: float | None, unit: str) -> str:
-    """A value as a person reads it: ratios in percent, seconds to the hundredth, or in milliseconds."""
+    """A value as a person reads it: ratios in percent, bytes in MB, seconds to the hundredth or in ms."""
     if value is None:
         return "no data"
     if unit == "ratio":
         return f"{value * 100:.3g} %"
     if unit == "s":
         return f"{value * 1000:.3g} ms" if abs(value) < 1 else f"{round(value, 2):.6g} s"
+    if unit == "bytes":
+        return f"{value / 1e6:.3g} MB"
     return f"{value:.6g} {unit}".rstrip()

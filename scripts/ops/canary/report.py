@@ -117,6 +117,11 @@ def _matrix(phases: list[dict[str, Any]]) -> dict[str, Any]:
             # How many scrapes are enough depends on the length of the soak.
             row["bound"] = one["bound"] if row.get("bound", one["bound"]) == one["bound"] else "by soak"
             row["cells"][index] = one
+        for one in phase["contrasts"]:
+            row = rows.setdefault(
+                one["name"], {"name": one["name"], "bound": one["margin"], "cells": [None] * len(judged)}
+            )
+            row["cells"][index] = one | {"worst": one["estimate"] or "no data", "worst_host": ""}
     return {"phases": [phase["phase"].number for phase in judged], "rows": list(rows.values())}
 
 
