@@ -24,7 +24,7 @@ from ops.errors import OperatorError
 from ops.prometheus_tools import program
 from tests.canary_helpers import RELEASE, SHA256, FakePrometheus, plan_of, serve, wait_until
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 EXAMPLE = yaml.safe_load(SCHEMA.read_text())["examples"][0]
 # host: (orders a second by outcome, latency in seconds, unexplained differences, trading state)
 FLEET: dict[str, tuple[dict[str, float], float, float, float]] = {
