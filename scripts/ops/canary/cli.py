@@ -232,9 +232,11 @@ def lock_command(inventory: str, rollout_dir: Path | None, name: str, owner_pid:
     """Take the lock for an act that is not a rollout, such as a rollback by hand; prints its folder."""
     folder = rollouts(inventory, rollout_dir)
     owner = lock.acquire(folder, rollout=name, release="-", pid=owner_pid, since=utc_text(time.time()))
+    click.echo(f"{inventory} is locked, held by {owner}")
+    if name.startswith(lock.DRILL):  # it changes no release, and ends with its playbook
+        return
     (folder / name / "fence").mkdir(parents=True)
     write_json(folder / name / "lock.json", {"token": owner.token})
-    click.echo(f"{inventory} is locked, held by {owner}")
     click.echo(str(folder / name))
 
 

@@ -21,6 +21,9 @@ from ops.errors import OperatorError
 from ops.who import current_user
 
 
+DRILL = "drill-"
+
+
 @dataclass(frozen=True)
 class Owner:
     """Who holds a lock. `pid` is the ansible-playbook process; `process` tells it from a later namesake.
@@ -40,6 +43,10 @@ class Owner:
     def alive(self) -> bool:
         """Whether the controller still runs; on another machine nobody can see, so it counts as alive."""
         return self.host != socket.gethostname() or process_identity(self.pid) == self.process
+
+    def ended_by_itself(self) -> bool:
+        """Whether it was a drill's, whose playbook has ended: a drill leaves nothing to go on with."""
+        return self.rollout.startswith(DRILL) and not self.alive()
 
     def __str__(self) -> str:
         return f"{self.who}@{self.host} (pid {self.pid}) since {self.since}"
@@ -75,7 +82,8 @@ def acquire(folder: Path, *, rollout: str, release: str, pid: int, since: str) -
         raise OperatorError(f"--owner-pid: no process {pid} runs here")
     folder.mkdir(parents=True, exist_ok=True)
     with _guard(folder):
-        if (folder / "lock").exists():
+        held = read(folder)
+        if held is not None and not held.ended_by_itself():
             raise OperatorError(_held(folder))
         return _write(folder, rollout, release, pid, since)
 
@@ -189,6 +197,8 @@ def _held(folder: Path) -> str:
     owner = read(folder)
     if owner is None:
         return f"{folder / 'lock'} is not a lock; look at it, then remove it by hand"
+    if owner.alive() and owner.rollout.startswith(DRILL):
+        return f"a drill of {folder.name} is running, held by {owner}; wait until it has ended"
     if owner.alive():
         return f"a rollout of {folder.name} is running: {owner.rollout} of {owner.release}, held by {owner}"
     if (folder / owner.rollout / "plan.json").exists():

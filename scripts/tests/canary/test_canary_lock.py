@@ -149,3 +149,12 @@ def test_only_the_lock_of_a_dead_controller_is_taken_over(folder: Path) -> None:
         lock.require(folder, "r1", before.pid)
     with pytest.raises(OperatorError, match="does not hold the lock"):
         lock.require(folder, "r2", None)
+
+
+def test_a_drill_keeps_rollouts_out_while_it_runs_and_leaves_nothing(folder: Path) -> None:
+    with subprocess.Popen(["sleep", "60"]) as drill:
+        acquire(folder, drill.pid, "drill-1")
+        with pytest.raises(OperatorError, match="a drill of lab is running"):
+            acquire(folder, os.getpid(), "r1")
+        drill.kill()
+    assert acquire(folder, os.getpid(), "r1").rollout == "r1"
