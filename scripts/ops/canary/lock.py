@@ -20,7 +20,6 @@ from pathlib import Path
 from ops.errors import OperatorError
 from ops.who import current_user
 
-
 DRILL = "drill-"
 
 

@@ -65,11 +65,12 @@ def test_each_act_notes_its_moment_before_anything_is_broken() -> None:
 @pytest.mark.parametrize("name", PLAYBOOKS)
 def test_the_guard_runs_with_every_tag(name: str) -> None:
     """With --tags and an empty lab there would be nothing to do, which looks like success."""
-    guard, first, *_, result = tasks(FOLDER / f"{name}.yml")
+    guard, lock, first, *_, result = tasks(FOLDER / f"{name}.yml")
     assert "guard.yml" in guard["ansible.builtin.import_playbook"]
+    assert lock["ansible.builtin.import_playbook"] == "lock.yml"
     assert result["ansible.builtin.import_playbook"] == "result.yml"
     refusal = first["tasks"][0]
     assert "real venue" in refusal["name"]
     published, said = tasks(FOLDER / "result.yml")
-    always = [guard, result, published, *said["tasks"], refusal if "tags" in refusal else first]
+    always = [guard, lock, result, published, *said["tasks"], refusal if "tags" in refusal else first]
     assert [task["tags"] for task in always] == [["always"]] * len(always)
