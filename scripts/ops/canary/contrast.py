@@ -13,7 +13,7 @@ import numpy as np
 from ops.canary.judge import COVERAGE
 from ops.canary.layout import Phase
 from ops.canary.plan import Contrast, Plan, render
-from ops.canary.prometheus import Prometheus, PrometheusError
+from ops.canary.prometheus import Prometheus, PrometheusError, selector
 from ops.canary.record import Record
 from ops.canary.statistics import level, placebo, share
 from ops.canary.statistics.interval import Interval, Verdict
@@ -22,6 +22,7 @@ from ops.files import write_json
 
 # For each query and span: values by host, one for each step; null where there is none.
 Data = Mapping[str, Any]
+_STARTED = "trader_process_start_timestamp_seconds"
 Rows = Mapping[tuple[str, str], tuple[Series, Series]]
 
 
@@ -42,24 +43,42 @@ def judge_all(
     if not plan.contrasts or not plan.controls(phase):
         return []
     change_seconds = record.events()[0]["at_ns"] / 1e9
-    spans = spans_of(plan, change_seconds, started_seconds, ended_seconds)
+    hosts = [*phase.updated, *_controls(plan, phase)]
+    spans = spans_of(plan, hosts, prometheus, change_seconds, started_seconds, ended_seconds)
     gathered = {one.name: gather(plan, phase, one, prometheus, spans) for one in plan.contrasts}
     write_json(record.phase_folder(phase.number) / "contrasts.json", gathered)
     return judge_kept(plan, phase, gathered)
 
 
 def spans_of(
-    plan: Plan, change_seconds: float, started_seconds: float, ended_seconds: float
+    plan: Plan,
+    hosts: Sequence[str],
+    prometheus: Prometheus,
+    change_seconds: float,
+    started_seconds: float,
+    ended_seconds: float,
 ) -> dict[str, tuple[float, float]]:
     """The spans of time that a soak is judged by: before the change, after it, and the past of the placebo.
 
+    What was before a host's last start is no measure: it may have been another release.
+
     Args:
         plan: how long before.
+        hosts: canaries and controls.
+        prometheus: knows when they were started.
         change_seconds: when the rollout began (unix).
         started_seconds, ended_seconds: of the soak's window.
     """
+    begin = change_seconds - plan.judging.before_seconds
+    try:
+        answer = prometheus.query(selector(_STARTED, hosts), change_seconds)
+    except PrometheusError:
+        answer = None  # the numbers will be missing as well, and say so
+    for sample in answer.samples if answer else ():
+        if sample.value is not None and begin < sample.value < change_seconds:
+            begin = sample.value + plan.judging.step_seconds
     spans = {
-        "before": (change_seconds - plan.judging.before_seconds, change_seconds),
+        "before": (begin, change_seconds),
         "after": (started_seconds, ended_seconds),
     }
     if plan.judging.placebo_windows:

@@ -141,7 +141,8 @@ def _row(
     for index in range(count):
         end = now - index * phase.soak_seconds
         start = end - phase.soak_seconds
-        spans = contrast.spans_of(plan, start, start, end)
+        hosts = [*phase.updated, *plan.controls(phase)]
+        spans = contrast.spans_of(plan, hosts, prometheus, start, start, end)
         data = contrast.gather(plan, phase, one, prometheus, spans)
         found = contrast.judge_one(plan, phase, one, data, alpha)
         if found["interval"] is None:

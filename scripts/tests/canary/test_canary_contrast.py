@@ -6,7 +6,7 @@ import pytest
 
 from ops.canary import contrast
 from ops.canary.plan import Plan
-from ops.canary.prometheus import PrometheusError
+from ops.canary.prometheus import Answer, PrometheusError, Sample
 from ops.canary.record import Record
 from tests.canary_helpers import plan_of, rollout
 
@@ -32,8 +32,13 @@ class Steps:
         self.canary_level = 0.02
         self.canary_errors = 0.0
         self.gap = 0.0
+        self.started_seconds = 0.0
         self.away = False
         self.asked: list[tuple[str, float, float]] = []
+
+    def query(self, query: str, at_seconds: float) -> Answer:
+        started = Sample({"host": "trader-02"}, str(self.started_seconds))
+        return Answer(query, at_seconds, (started,) if self.started_seconds else ())
 
     def query_range(
         self, query: str, hosts: list[str], start: float, end: float, step: float
@@ -157,3 +162,13 @@ def test_the_windows_asked_for_are_before_the_rollout_and_in_the_soak(record: Re
         low, high = (change - 600, change) if before else (start, start + 300)
         assert first - 10 >= low - 1e-6
         assert last <= high + 1e-6
+
+
+def test_what_was_before_a_hosts_last_start_is_no_measure(record: Record, steps: Steps) -> None:
+    steps.started_seconds = steps.change_seconds - 200
+    judge(record, steps)
+    begins = {first - 10 for _, first, last in steps.asked if last <= steps.change_seconds}
+    assert min(begins) >= steps.started_seconds
+    steps.started_seconds = steps.change_seconds - 5
+    latency = judge(record, steps)["latency"]
+    assert (latency["verdict"], latency["interval"]) == ("inconclusive", None)

@@ -10,7 +10,7 @@ import pytest
 
 from ops.canary.again import again
 from ops.canary.past import Row, judge_past
-from ops.canary.prometheus import Prometheus
+from ops.canary.prometheus import Answer, Prometheus
 from ops.canary.soak import soak
 from ops.errors import OperatorError
 from tests.canary_helpers import FakePrometheus, plan_of, rollout, serve
@@ -29,6 +29,9 @@ class Past:
 
     def now(self) -> float:
         return 1_800_000_000.0
+
+    def query(self, query: str, at_seconds: float) -> Answer:
+        return Answer(query, at_seconds, ())
 
     def query_range(
         self, query: str, hosts: list[str], start: float, end: float, step: float
