@@ -1,4 +1,7 @@
-"""The commands of ./scripts/canary that judge without a rollout under way: again, and on the past."""
+"""The commands of ./scripts/canary that judge without a rollout under way: again, and on the past.
+
+numpy and scipy are loaded where they are needed: they cost half a second.
+"""
 
 import json
 from dataclasses import asdict
@@ -6,10 +9,8 @@ from pathlib import Path
 
 import click
 
-from ops.canary.again import again
 from ops.canary.gate import look
 from ops.canary.options import FAILED, plan_from, plan_options, rollout_option
-from ops.canary.past import judge_past, rooms
 from ops.canary.prometheus import Prometheus, PrometheusError
 from ops.canary.record import open_record
 from ops.canary.show import print_past, print_plan, print_rooms
@@ -22,6 +23,8 @@ from ops.text import table
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each phase.")
 def judge_command(folder: Path, as_json: bool) -> None:
     """Judge a rollout again from what it kept, offline; exit 1 when a verdict comes out otherwise."""
+    from ops.canary.again import again
+
     record = open_record(folder)
     rows = []
     for phase in record.plan.phases:
@@ -57,6 +60,8 @@ def past_command(
     Nothing is changed and nothing is locked. What the judge calls a failure there is a false alarm; exit 1
     when a contrast has more of them than its share of the budget, or the gate is shut.
     """
+    from ops.canary.past import judge_past, rooms
+
     plan = plan_from(inventory, release_id, plan_json, hosts_json)
     prometheus = Prometheus(plan.prometheus_url)
     try:
@@ -112,6 +117,8 @@ def plan_command(
     print_plan(plan)
     if no_effects:
         return
+    from ops.canary.past import judge_past, rooms
+
     prometheus = Prometheus(plan.prometheus_url)
     try:
         print_past(plan, judge_past(plan, prometheus, hours, lambda line: click.echo(line, err=True)))

@@ -1,13 +1,16 @@
 """The plan as a person reads it before anything changes."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from ops.bounds import bound_text, value_text
-from ops.canary.past import Room, Row
 from ops.canary.plan import Plan
 from ops.text import plural, table
+
+if TYPE_CHECKING:
+    from ops.canary.past import Room, Row
 
 
 def print_plan(plan: Plan) -> None:
@@ -33,14 +36,14 @@ def print_plan(plan: Plan) -> None:
     click.echo(f"plan sha256 {plan.to_json()['plan_sha256']}")
 
 
-def print_past(plan: Plan, rows: Sequence[Row]) -> None:
+def print_past(plan: Plan, rows: "Sequence[Row]") -> None:
     """Print what the judge makes of the past, and the effect that it would have seen."""
     if not rows:
         click.echo("no contrast is judged in any phase")
         return
     kinds = {one.name: one.kind for one in plan.contrasts}
 
-    def effect(row: Row) -> str:
+    def effect(row: "Row") -> str:
         if row.detectable is None:
             return "none"
         return f"{row.detectable:+.0%}" if kinds[row.contrast] == "level" else f"{row.detectable:.1f} x"
@@ -69,7 +72,7 @@ def print_past(plan: Plan, rows: Sequence[Row]) -> None:
     table(heads, lines)
 
 
-def print_rooms(rooms: Sequence[Room]) -> None:
+def print_rooms(rooms: "Sequence[Room]") -> None:
     """Print how far each criterion is from its bound, and whether there is traffic enough for a pass."""
     lines = []
     for room in rooms:
