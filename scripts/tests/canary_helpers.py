@@ -156,7 +156,11 @@ class FakePrometheus:
             ("sum by (host) (count_over_time(trader_build_info", reported, {}),
             ("sum by (host) (changes(trader_process_start", host.restarts, {}),
             ("up{", host.up, {}),
-            ("trader_build_info{", None if host.release is None else 1, build),
+            (
+                "timestamp(trader_build_info",
+                None if host.release is None else self.seconds - host.age_seconds,
+                build,
+            ),
             ("trader_process_start_timestamp_seconds{", host.started, {}),
             ("trader_trading_state{", host.state, {}),
         ]

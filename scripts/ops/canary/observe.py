@@ -48,7 +48,7 @@ def observe(prometheus: Prometheus, hosts: Sequence[str], interval_seconds: floa
     lately = ask(
         f"max_over_time({selector('up', hosts)}[{max(1, round(_DOWN_AFTER_SCRAPES * interval_seconds))}s])"
     )
-    build = ask(selector("trader_build_info", hosts))
+    build = _newest(prometheus, f"timestamp({selector('trader_build_info', hosts)})", now)
     started = ask(selector("trader_process_start_timestamp_seconds", hosts))
     state = ask(selector("trader_trading_state", hosts))
 
@@ -70,6 +70,16 @@ def observe(prometheus: Prometheus, hosts: Sequence[str], interval_seconds: floa
             state=value(state, host),
         )
     return seen
+
+
+def _newest(prometheus: Prometheus, query: str, now: float) -> dict[str, Sample]:
+    """Of each host's series the one with the newest sample.
+
+    A process that was replaced while Prometheus was down has left a series without an end: for five minutes
+    it stands beside the new one.
+    """
+    found = prometheus.query(query, now).by_host()
+    return {host: max(series, key=lambda sample: sample.value or 0.0) for host, series in found.items()}
 
 
 def missing(seen: Seen, interval_seconds: float) -> str | None:

@@ -13,6 +13,7 @@ from tests.canary_helpers import (
     OLD_RELEASE,
     OLD_SHA256,
     RELEASE,
+    SHA256,
     FakePrometheus,
     plan_of,
     proof,
@@ -204,3 +205,17 @@ def test_every_host_proves_what_it_runs(record: Record, fake: FakePrometheus) ->
     record.before_file(2, "trader-01").write_text(json.dumps(proof("trader-01", pid_sha256=OLD_SHA256)))
     (reason,) = shut()
     assert (reason.kind, "the running process is of sha256" in reason.text) == ("release", True)
+
+
+def test_a_series_that_a_restart_of_prometheus_left_behind_is_not_believed(
+    record: Record, fake: FakePrometheus
+) -> None:
+    new = {"host": "trader-01", "release": RELEASE, "sha256": SHA256}
+    old = {"host": "trader-01", "release": OLD_RELEASE, "sha256": OLD_SHA256}
+    for samples in ([(new, 90.0), (old, 30.0)], [(old, 30.0), (new, 90.0)]):
+        fake.answers["timestamp(trader_build_info"] = [
+            (labels, str(fake.seconds - 100 + age)) for labels, age in samples
+        ]
+        assert reasons(record, fake) == []
+    fake.answers["timestamp(trader_build_info"].append((old, str(fake.seconds)))
+    assert reasons(record, fake) == [f"trader-01: it reports release {OLD_RELEASE}, not {RELEASE}"]
