@@ -77,7 +77,10 @@ def _reasons(result: Mapping[str, Any], promoted: Sequence[Mapping[str, Any]]) -
 
 
 def _steps(events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Each gate, update, soak and way back, from the end of the one before."""
+    """Each gate, update, soak and way back, from the end of the one before.
+
+    Of one that was held and done again the last counts; the journal, which is attached, has them all.
+    """
     steps: list[dict[str, Any]] = []
     since_ns = events[0]["at_ns"]
     for event in events:
@@ -103,7 +106,8 @@ def _steps(events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             }
         )
         since_ns = event["at_ns"]
-    return steps
+    last = {step["name"]: step for step in steps}
+    return [step for step in steps if last[step["name"]] is step]
 
 
 def _criteria(verdicts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

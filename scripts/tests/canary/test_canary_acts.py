@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.canary.commands import HOSTS, act, begun, run, soak, stage, start
+from ops import paths
+from ops.evidence.chain import Chain
+from tests.canary.commands import HOSTS, act, begun, change, run, soak, stage, start
 from tests.canary_helpers import FakePrometheus, settings
 
 pytestmark = pytest.mark.usefixtures("release")
@@ -220,3 +222,42 @@ def test_plan_says_what_each_phase_can_see(fake: FakePrometheus, release: str) -
     assert "errors 2 0.2 % trader-02 < 1 % 5 x 3 of 20 NOT ENOUGH" in lines
     fake.away = True
     assert "what each phase can see is not known" in run("plan", *arguments).stdout
+
+
+def test_a_soak_that_was_held_and_done_again_is_evidence(fake: FakePrometheus, release: str) -> None:
+    with subprocess.Popen(["sleep", "60"]) as controller:
+        record = begun(fake, release, controller.pid)
+        fake.away = True
+        assert soak(record).exit_code == 3
+        controller.kill()
+    fake.away = False
+    assert act("resume").exit_code == 0
+    for phase in record.plan.phases:
+        if phase.number > 1:
+            assert run("gate", "--rollout", str(record.folder), "--phase", str(phase.number)).exit_code == 0
+            change(fake, record, phase.number)
+        assert run("proof", "--rollout", str(record.folder), "--phase", str(phase.number)).exit_code == 0
+        assert soak(record, phase.number).exit_code == 0
+    done = run("finish", "--rollout", str(record.folder), "--outcome", "completed")
+    assert done.exit_code == 0, done.output
+    (written,) = Chain(paths.EVIDENCE, "lab").examine().records
+    assert written["verdict"] == "pass"
+    assert [step["name"] for step in written["steps"]].count("phase 1: soak") == 1
+
+
+def test_what_a_person_let_pass_is_no_evidence_of_a_pass(fake: FakePrometheus, release: str) -> None:
+    phases = [{"percent": 100, "soak_seconds": 10}]
+    with subprocess.Popen(["sleep", "60"]) as controller:
+        record = begun(fake, release, controller.pid, phases=phases)
+        fake.hosts["trader-01"].series["orders"] = ["3"]
+        assert run("proof", "--rollout", str(record.folder), "--phase", "1").exit_code == 0
+        assert soak(record).exit_code == 3
+        controller.kill()
+    assert act("promote", "--reason", "a holiday", "--by", "ops").exit_code == 0
+    done = run("finish", "--rollout", str(record.folder), "--outcome", "completed")
+    assert done.exit_code == 0, done.output
+    (written,) = Chain(paths.EVIDENCE, "lab").examine().records
+    assert (written["verdict"], written["reasons"]) == (
+        "inconclusive",
+        ["phase 1 promoted by ops: a holiday"],
+    )
