@@ -76,7 +76,7 @@ def act(record: Record, action: Action, *, by: str, reason: str, pid: int) -> bo
     state = state_of(record)
     reason = " ".join(reason.split())
     if action in _NEED_REASON and not reason:
-        raise OperatorError(f"{action} needs a reason: -e canary_reason='why'")
+        raise OperatorError(f"{action} needs a reason: -e 'canary_reason=\"why\"'")
     owner = lock.read(record.inventory_folder)
     held = owner is not None and owner.rollout == record.rollout
     # One that was killed while it wrote its end still holds the lock, and is resumed there.
