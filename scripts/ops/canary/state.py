@@ -52,7 +52,8 @@ def fold(events: Sequence[dict[str, Any]], numbers: Sequence[int]) -> State:
             case "verdict" if event["verdict"] == "fail":
                 stage, reason = "turning_back", "; ".join(event["reasons"])
             case "held":
-                stage, reason = ("held" if stage == "running" else stage), event["reason"]
+                # Why it turned back stays the reason, also when the way back is held.
+                stage, reason = ("held", event["reason"]) if stage == "running" else (stage, reason)
                 request, request_reason = "", ""
             case "promoted" if stage == "held":
                 passed.append(event["phase"])
