@@ -141,6 +141,15 @@ def turning_back(folder: Path, reason: str, wait_seconds: float) -> None:
     click.echo(decision.answer)
 
 
+@click.command("hold")
+@rollout_option
+@click.option("--reason", required=True, help="Why, in one sentence.")
+def hold_command(folder: Path, reason: str) -> None:
+    """Hold the rollout for a person, for a reason that does not speak against the release; exit 3."""
+    record = owned(folder)
+    hold(record, state_of(record).phase or len(record.plan.phases), "not finished", [reason])
+
+
 def _facts(record: Record, owner: lock.Owner | None) -> dict[str, Any]:
     state = state_of(record)
     events = record.events()
@@ -170,4 +179,4 @@ def _shown(value: Any) -> str:
     return " ".join(value) if isinstance(value, list) else "-" if value in (None, "") else str(value)
 
 
-COMMANDS = (act_command, status, todo, fenced, turning_back)
+COMMANDS = (act_command, status, todo, fenced, turning_back, hold_command)

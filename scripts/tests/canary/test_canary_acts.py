@@ -261,3 +261,19 @@ def test_what_a_person_let_pass_is_no_evidence_of_a_pass(fake: FakePrometheus, r
         "inconclusive",
         ["phase 1 promoted by ops: a holiday"],
     )
+
+
+def test_what_does_not_speak_against_the_release_is_held_and_resumed(
+    fake: FakePrometheus, release: str
+) -> None:
+    phases = [{"percent": 100, "soak_seconds": 10}]
+    with subprocess.Popen(["sleep", "60"]) as controller:
+        record = begun(fake, release, controller.pid, phases=phases)
+        assert soak(record).exit_code == 0
+        held = run(
+            "hold", "--rollout", str(record.folder), "--reason", "not every host has its full limits again"
+        )
+        assert (held.exit_code, "not finished: not every host" in held.stdout) == (3, True)
+        controller.kill()
+    assert act("resume").exit_code == 0
+    assert stage(record) == ("running", [])
