@@ -48,7 +48,7 @@ def main(name: str, file: Path | None, peers: Path | None, of_fleet: bool) -> No
     converge   on a fresh ten-host lab: first converge, no-op converge with Mitogen and with the stock
                linear strategy, and a canary's time without soak
     judge      the canary's judge on simulated rollouts: how often it turns back what is good, how often it
-               finds what is bad, and a Mann-Whitney judge beside it; five minutes
+               finds what is bad, and a Mann-Whitney judge beside it; three minutes
     kill       against the emulator, by its record: from the command to the last cancel of 200 orders on ten
                symbols, by the service, in a 429 storm, and by trader panic with the service dead; fifteen
                minutes on an idle machine. With --fleet: playbooks/kill.yml and scripts/kill on the running
