@@ -42,7 +42,7 @@ def test_a_missed_bound_is_the_exit_status(
 def test_an_unknown_benchmark_is_named() -> None:
     result = CliRunner().invoke(cli.main, ["nothing"])
     assert result.exit_code == 2
-    assert "'nothing' is not one of 'converge', 'kill', 'orders'" in result.output
+    assert "'nothing' is not one of 'converge', 'judge', 'kill', 'orders'" in result.output
 
 
 def test_a_least_value_is_held_from_itself_up() -> None:

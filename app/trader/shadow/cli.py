@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trader.commands.output import CONFIG
-
 if TYPE_CHECKING:
     from trader.shadow.diff import Comparison, Difference
 
@@ -116,45 +114,11 @@ def diff(
     except JournalError as error:
         raise _Problem(str(error)) from error
     comparison = compare(decided, live, window_ms * 1_000_000, tolerance_bps)
-    click.echo(_json(comparison, first) if as_json else _text(comparison, first))
+    click.echo(comparison_json(comparison, first) if as_json else comparison_text(comparison, first))
 
 
-@shadow.command("try")
-@CONFIG
-@click.option(
-    "--seconds",
-    type=click.FloatRange(min=1, max=3_600),
-    default=30.0,
-    show_default=True,
-    help="How long the shadow decides.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def try_release(config: Path, seconds: float, *, as_json: bool) -> None:
-    """Run this release in shadow beside the live instance, and compare what they decide.
-
-    Nothing is sent and the live instance goes on. Exit code 2 when the shadow does not live until the end.
-
-    \b
-    Example:
-      /opt/trader/releases/ID/bin/trader shadow try --config /etc/trader/trader.yml --seconds 30
-    """
-    from trader.journal import JournalError
-    from trader.service.settings import SettingsError
-    from trader.shadow.trial import TrialError, run_trial
-
-    try:
-        trial = run_trial(config, seconds)
-    except (JournalError, SettingsError, TrialError) as error:
-        raise _Problem(str(error)) from error
-    if as_json:
-        found = json.loads(_json(trial.comparison, 10))
-        click.echo(json.dumps({"seconds": trial.seconds, "ratio": trial.ratio} | found))
-        return
-    shown = "no live decision" if trial.ratio is None else f"{trial.ratio:.2f} times the live decisions"
-    click.echo(f"{shown} in {trial.seconds:g} s\n{_text(trial.comparison, 10)}")
-
-
-def _text(comparison: "Comparison", first: int) -> str:
+def comparison_text(comparison: "Comparison", first: int) -> str:
+    """A comparison for people, with its first differences."""
     share = comparison.agreement
     head = "no decision in either journal" if share is None else f"agreement {100 * share:.2f} %"
     lines = [
@@ -167,7 +131,8 @@ def _text(comparison: "Comparison", first: int) -> str:
     return "\n".join(lines)
 
 
-def _json(comparison: "Comparison", first: int) -> str:
+def comparison_json(comparison: "Comparison", first: int) -> str:
+    """The same as one JSON object."""
     return json.dumps(
         {
             "agreement": None if comparison.agreement is None else f"{comparison.agreement:.6f}",
