@@ -31,14 +31,15 @@ class Fleet:
         series: by job and host.
         silent: targets that do not answer now, and have not for `silent_seconds`.
         recorded: what rules recorded in the past two hours, by name with labels.
-        recorded_until: so many seconds ago.
+        recorded_until: so many seconds ago; negative: ahead.
     """
 
     series: Content
     silent: frozenset[tuple[str, str]] = frozenset()
     silent_seconds: int = 600
     recorded: dict[str, Any] = field(default_factory=dict)
-    recorded_until: int = 5
+    # Two minutes of what is to come: a slow machine looks at the page long after it was recorded.
+    recorded_until: int = -120
 
     def change(self, job: str, host: str, **values: Any) -> None:
         """Set series by name; one without labels of its own, or every one of that name."""
