@@ -134,7 +134,7 @@ class Service:
         self._metrics.set("trader_process_start_timestamp_seconds", self._state.started_ns / 1e9)
         self._metrics.refresh_with(self._refresh)
         await self._control.start()
-        # First: with the latch down everything is cancelled again before anything else is asked.
+        # First: with the latch down everything is cancelled again before anything else is asked of the account.
         killer = asyncio.create_task(self._killer.run(), name="killer")  # goes on through the drain
         heart = Heart(self._notifier, self._metrics, self._stalled, self._beat)
         beat = asyncio.create_task(heart.run(), name="heart")
