@@ -81,9 +81,9 @@ def write(path: Path, *written: Record, fold: bool = True) -> None:
     """Add events as the writer does, with tables that follow or lag."""
     connection = storage.connect(path)
     with storage.transaction(connection):
-        last, _ = storage.append(connection, written, *storage.tail(connection))
+        rows = storage.append(connection, written, *storage.tail(connection))
         if fold:
-            storage.fold(connection, written, last)
+            storage.fold(connection, written, rows[-1][0])
     connection.close()
 
 
@@ -136,10 +136,10 @@ def test_the_tables_are_what_a_rebuild_makes(batches: list[tuple[list[Record], b
         lagging: list[Record] = []
         for batch, at_once in batches:
             with storage.transaction(connection):
-                last, _ = storage.append(connection, batch, *storage.tail(connection))
+                storage.append(connection, batch, *storage.tail(connection))
                 lagging += batch
                 if at_once:
-                    storage.fold(connection, lagging, last)
+                    storage.fold(connection, lagging, storage.tail(connection)[0])
                     lagging = []
         connection.close()
         assert audit.verify(path).sound, "also with tables that lag"

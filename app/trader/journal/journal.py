@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +13,7 @@ import orjson
 
 from trader.journal import records, storage
 from trader.journal.records import Kind, Record
-from trader.journal.storage import JournalError
+from trader.journal.storage import JournalError, Row
 from trader.journal.tables import read_meta
 from trader.journal.writer import Writer
 from trader.model.identifiers import client_id
@@ -67,6 +67,8 @@ class Journal:
         self._host = host
         self._epoch = epoch
         self._writer: Writer | None = None
+        # Called on the loop with the records of every commit, in their order.
+        self.committed: Callable[[Sequence[Row]], None] = lambda rows: None
         self._next = int(read_meta(connection, "reserved") or 1)
         self._reserved = self._next
 
@@ -98,8 +100,8 @@ class Journal:
             body = {"host": host, "account": account, "epoch": epoch, "release": release, "pid": os.getpid()}
             with storage.transaction(connection):
                 opening = [Record(Kind.OPENED, body), Record(Kind.RESERVED, {"below": journal._reserved})]
-                last, _ = storage.append(connection, opening, *storage.tail(connection))
-                storage.fold(connection, opening, last)
+                rows = storage.append(connection, opening, *storage.tail(connection))
+                storage.fold(connection, opening, rows[-1][0])
         except BaseException as error:
             if connection is not None:
                 connection.close(True)
@@ -110,8 +112,18 @@ class Journal:
         return journal
 
     def start(self, observe: Callable[[float, int], None], failed: Callable[[JournalError], None]) -> None:
-        """Start the writing thread on the running loop; see `Writer` for the callbacks."""
-        self._writer = Writer(self._connection, self._path, asyncio.get_running_loop(), observe, failed)
+        """Start the writing thread on the running loop.
+
+        Args:
+            observe: called on the loop with (seconds, records) after every commit.
+            failed: called on the loop, once, with the error that ended writing.
+        """
+
+        def written(seconds: float, rows: Sequence[Row]) -> None:
+            self.committed(rows)
+            observe(seconds, len(rows))
+
+        self._writer = Writer(self._connection, self._path, asyncio.get_running_loop(), written, failed)
         self._writer.start()
 
     @property
@@ -141,14 +153,21 @@ class Journal:
         return client_id(self._host, self._epoch, sequence)
 
     def _reserve(self, below: int) -> None:
-        def durable(future: "asyncio.Future[None]") -> None:
+        def durable(future: "asyncio.Future[int]") -> None:
             if not future.cancelled() and future.exception() is None:
                 self._reserved = below
 
         self.append(Record(Kind.RESERVED, {"below": below})).add_done_callback(durable)
 
-    def append(self, record: Record) -> "asyncio.Future[None]":
-        """Queue one event; await the future to know that it is durable (or never will be: JournalError)."""
+    @property
+    def last_sequence(self) -> int:
+        """The last event's; before `start`."""
+        return storage.tail(self._connection)[0]
+
+    def append(self, record: Record) -> "asyncio.Future[int]":
+        """Queue one event; the future gives its sequence once it is durable (or never will be:
+        JournalError).
+        """
         assert self._writer is not None, "start() comes first"
         return self._writer.submit(record)
 

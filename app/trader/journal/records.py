@@ -28,6 +28,7 @@ class Kind(StrEnum):
     ACCEPTED = "accepted"  # a person took what the venue says for the new beginning
     DAY = "day"  # the profit and loss of the day so far; what is in it is the risk engine's affair
     LATCH = "latch"  # the kill switch was tripped or re-armed
+    RESTORED = "restored"  # made anew from copies, under a new epoch
     NOTE = "note"
 
 

@@ -18,6 +18,7 @@ GENESIS = b"\0" * 32
 # SQLite before 3.51.3 can corrupt a WAL when a backup checkpoints at the moment of a commit
 # (sqlite.org/wal.html#walresetbug).
 MINIMUM_SQLITE = (3, 51, 3)
+Row = tuple[int, int, str, bytes, bytes]  # sequence, UTC ns, kind, body, hash
 WAL_LIMIT_BYTES = 64 * 1024 * 1024  # a WAL that a long reader blew up is cut back to this
 
 
@@ -160,9 +161,7 @@ def transaction(connection: apsw.Connection) -> Iterator[None]:
         raise
 
 
-def append(
-    connection: apsw.Connection, records: Sequence[Record], seq: int, previous: bytes
-) -> tuple[int, bytes]:
+def append(connection: apsw.Connection, records: Sequence[Record], seq: int, previous: bytes) -> list[Row]:
     """Write events, chained to the last one; the tables do not know of them yet (see `fold`).
 
     One event alone needs no transaction around it: it is one.
@@ -172,16 +171,16 @@ def append(
         previous: the last event's hash.
 
     Returns:
-        The same of what is the last event now.
+        The rows as they were written.
     """
-    rows = []
+    rows: list[Row] = []
     for record in records:
         seq += 1
         kind, payload = record.kind.value, record.payload()
         previous = link(previous, seq, record.at_ns, kind, payload)
         rows.append((seq, record.at_ns, kind, payload, previous))
     connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", rows)
-    return seq, previous
+    return rows
 
 
 def fold(connection: apsw.Connection, records: Sequence[Record], last: int) -> None:

@@ -139,7 +139,7 @@ def fold(connection: apsw.Connection, kind: Kind, at_ns: int, body: dict[str, ob
             _fold_fill(connection, body)
         case Kind.RESERVED:
             write_meta(connection, "reserved", str(body["below"]))
-        case Kind.OPENED:
+        case Kind.OPENED | Kind.RESTORED:
             for key in ("host", "account", "epoch"):
                 write_meta(connection, key, str(body[key]))
         case Kind.BASELINE:

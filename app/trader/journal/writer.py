@@ -8,7 +8,7 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,12 @@ import apsw
 
 from trader.journal import storage
 from trader.journal.records import Kind, Record
-from trader.journal.storage import JournalError
+from trader.journal.storage import JournalError, Row
 
 Query = Callable[[apsw.Connection], Any]
 _Item = tuple[Record | Query, "asyncio.Future[Any]", bool]
 _Answer = tuple["asyncio.Future[Any]", Any]
+Observe = Callable[[float, Sequence[Row]], None]
 
 LAG_SECONDS = 0.02
 FOLD_AT = 500  # events that the tables lag behind before an order may have to wait for them
@@ -39,7 +40,7 @@ class Writer(threading.Thread):
 
     Args:
         connection: used by this thread only, from `start` on.
-        observe: called on the loop with (seconds, records) after every commit.
+        observe: called on the loop with (seconds, rows) after every commit that wrote any.
         failed: called on the loop, once, with the error that ended writing.
     """
 
@@ -48,7 +49,7 @@ class Writer(threading.Thread):
         connection: apsw.Connection,
         path: Path,
         loop: asyncio.AbstractEventLoop,
-        observe: Callable[[float, int], None],
+        observe: Observe,
         failed: Callable[[JournalError], None],
     ) -> None:
         super().__init__(name="journal", daemon=True)
@@ -73,7 +74,8 @@ class Writer(threading.Thread):
         return self._error
 
     def submit(self, item: Record | Query, *, urgent: bool = True) -> "asyncio.Future[Any]":
-        """Queue one record (the future resolves when it is durable) or one read (it resolves to the answer).
+        """Queue one record (the future resolves to its sequence when it is durable) or one read (to the
+        answer).
 
         Args:
             urgent: somebody waits. Else it may lie for `LAG_SECONDS`, to share an fsync with others.
@@ -142,7 +144,7 @@ class Writer(threading.Thread):
 
     def _commit(self, items: list[_Item], started: float) -> None:
         if self._error is not None:
-            self._report([(future, None) for _, future, _ in items], self._error, 0.0, 0)
+            self._report([(future, None) for _, future, _ in items], self._error, 0.0, ())
             return
         records = [item for item, *_ in items if isinstance(item, Record)]
         try:
@@ -150,24 +152,28 @@ class Writer(threading.Thread):
                 # One event is a transaction by itself: every statement less is a hand-over of the
                 # interpreter's lock less.
                 with storage.transaction(self._connection) if len(records) > 1 else nullcontext():
-                    last = storage.append(self._connection, records, self._sequence, self._hash)
-                answers: list[_Answer] = [(future, None) for _, future, _ in items]
+                    rows = storage.append(self._connection, records, self._sequence, self._hash)
+                answers: list[_Answer] = [
+                    (future, row[0]) for (_, future, _), row in zip(items, rows, strict=True)
+                ]
                 self._unfolded += records
             else:
                 with storage.transaction(self._connection):
-                    last = storage.append(self._connection, records, self._sequence, self._hash)
+                    rows = storage.append(self._connection, records, self._sequence, self._hash)
                     self._unfolded += records
-                    self._fold(last[0])
+                    self._fold(rows[-1][0] if rows else None)
+                    numbers = iter([row[0] for row in rows])
                     answers = [
-                        (future, None if isinstance(item, Record) else item(self._connection))
+                        (future, next(numbers) if isinstance(item, Record) else item(self._connection))
                         for item, future, _ in items
                     ]
                 self._unfolded = []
-        except Exception as error:  # noqa: BLE001 - a thread that dies unseen would leave every intent waiting
+        except Exception as error:  # noqa: BLE001 - dying unseen would leave every intent waiting
             self._fail(error, [(future, None) for _, future, _ in items])
             return
-        self._sequence, self._hash = last
-        self._report(answers, None, time.perf_counter() - started, len(records))
+        if rows:
+            self._sequence, *_, self._hash = rows[-1]
+        self._report(answers, None, time.perf_counter() - started, rows)
 
     def _may_lag(self, items: list[_Item], records: list[Record]) -> bool:
         """Whether the tables can wait: an order's way to the wire is shorter without them.
@@ -223,17 +229,17 @@ class Writer(threading.Thread):
     def _fail(self, error: Exception, answers: list[_Answer]) -> None:
         self._failed_at = time.perf_counter()
         self._error = self._failure(error)
-        self._report(answers, self._error, 0.0, 0)
+        self._report(answers, self._error, 0.0, ())
 
     def _report(
         self,
         answers: list[_Answer],
         error: JournalError | None,
         seconds: float,
-        records: int,
+        rows: Sequence[Row],
     ) -> None:
         try:
-            self._loop.call_soon_threadsafe(self._deliver, answers, error, seconds, records)
+            self._loop.call_soon_threadsafe(self._deliver, answers, error, seconds, rows)
         except RuntimeError:  # the loop is closed: nobody waits any more
             return
 
@@ -242,8 +248,11 @@ class Writer(threading.Thread):
         answers: list[_Answer],
         error: JournalError | None,
         seconds: float,
-        records: int,
+        rows: Sequence[Row],
     ) -> None:
+        # First, so that who waits for a record's copy finds it under way.
+        if error is None and rows:
+            self._observe(seconds, rows)
         for future, answer in answers:
             if future.done():
                 continue
@@ -253,8 +262,6 @@ class Writer(threading.Thread):
                 future.set_exception(error)
         if error is not None:
             self._failed(error)
-        elif records:
-            self._observe(seconds, records)
 
 
 def _retrieve(future: "asyncio.Future[Any]") -> None:

@@ -24,6 +24,7 @@ DEFAULT_PAUSE_SECONDS = 10
 EARLY_KEPT = 1_000  # orders whose trades came before their names; reconciliation finds what is dropped
 
 Unproven = Callable[[Order], None]
+Copied = Callable[[int], Awaitable[bool]]
 
 
 class OrderManager:
@@ -31,6 +32,8 @@ class OrderManager:
 
     Args:
         admission: every check before an order; it looks at the same book.
+        copied: asked with the sequence of an order's intent before the order leaves: whether it may (see
+            `shipping`).
         unproven: called with an order whose state must be asked for (see `resolution`).
         stranger: called when the venue tells of an order that is not in the book.
         filled: called with every new fill.
@@ -70,6 +73,7 @@ class OrderManager:
         self.behind: Callable[[Order], None] = lambda order: None
         self.refused: Callable[[Order], None] = lambda order: None
         self.cancelled_elsewhere: Callable[[Order], None] = lambda order: None
+        self.copied: Copied = copied_at_once
         self.acks = Acks()
         self.slippage = Slippage()
         self._failures_in_a_row = 0
@@ -100,10 +104,16 @@ class OrderManager:
         if self._gate.halted or self._admission.check(intent) is not None:
             return None
         order = self._new(intent)
-        if not await self._make_durable(order):
+        sequence = await self._make_durable(order)
+        if sequence is None:
             return None
-        if self._gate.halted:
-            order.reason = "trading was halted before it was sent"
+        copied = await self.copied(sequence)
+        if self._gate.halted or not copied:
+            order.reason = (
+                "trading was halted before it was sent"
+                if copied
+                else "the vault did not acknowledge its intent; it was not sent"
+            )
             self.acks.unsent(order.client_id)
             self._move(order, Signal.REFUSED)
             return order
@@ -119,7 +129,8 @@ class OrderManager:
         if self._admission.check(intent, TradingState.REDUCE_ONLY) is not None:
             return None
         order = self._new(intent)
-        if not await self._make_durable(order):
+        # Without waiting for its copy: to get out of a position is more urgent than to lose no record.
+        if await self._make_durable(order) is None:
             return None
         await self._send(order, self._gateway.close_out, intent.signal_ns)
         return order
@@ -143,15 +154,18 @@ class OrderManager:
         self.acks.decided(order.client_id, time.monotonic())
         return order
 
-    async def _make_durable(self, order: Order) -> bool:
-        """Intent before wire: not a byte leaves before this commit."""
+    async def _make_durable(self, order: Order) -> int | None:
+        """Intent before wire: not a byte leaves before this commit.
+
+        Returns:
+            The intent's sequence in the journal; None = it could not be written.
+        """
         try:
-            await self._journal.append(records.intent(order))
+            return await self._journal.append(records.intent(order))
         except JournalError:
             self.book.remove(order)  # the journal has halted trading by itself
             self.acks.unsent(order.client_id)
-            return False
-        return True
+            return None
 
     async def _send(self, order: Order, way: Callable[[Order], Awaitable[Placement]], signal_ns: int) -> None:
         self._move(order, Signal.SENT)
@@ -337,6 +351,11 @@ class OrderManager:
         text = f"{order.client_id} is {order.state} here and exists at the venue"
         self._events.emit("contradiction", "error", **order.names, message=text)
         self._gate.halt("contradiction", text)
+
+
+async def copied_at_once(sequence: int) -> bool:
+    """Nothing is shipped."""
+    return True
 
 
 def _status(placement: Placement) -> int | None:

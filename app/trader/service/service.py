@@ -35,6 +35,7 @@ from trader.telemetry.events import Events
 from trader.telemetry.metrics import Metrics
 from trader.telemetry.release import Release
 
+SHIPPED_SECONDS = 1.0  # that the last records get to reach the vault
 KILL_SECONDS = 2.0  # that a kill gets at the end, however long the drain took
 
 
@@ -134,11 +135,13 @@ class Service:
         self._metrics.set("trader_process_start_timestamp_seconds", self._state.started_ns / 1e9)
         self._metrics.refresh_with(self._refresh)
         await self._control.start()
-        # First: with the latch down everything is cancelled again before anything else is asked of the account.
+        # First: with the latch down everything is cancelled again before anything else is asked of the
+        # account.
         killer = asyncio.create_task(self._killer.run(), name="killer")  # goes on through the drain
         heart = Heart(self._notifier, self._metrics, self._stalled, self._beat)
         beat = asyncio.create_task(heart.run(), name="heart")
         timer = asyncio.create_task(self._dead_man.run(), name="dead man's timer")
+        shipping = asyncio.create_task(stack.shipper.run(), name="shipping")  # goes on through the drain
         work = [
             asyncio.create_task(self._link.run(), name="venue link"),
             asyncio.create_task(self._trading.run(), name="strategy timer"),
@@ -147,11 +150,13 @@ class Service:
             asyncio.create_task(self._watch.run(), name="watch"),
         ]
         stopped = asyncio.create_task(self._stopping.wait(), name="stop signal")
-        parts = (beat, timer, killer, *work)
+        parts = (beat, timer, killer, shipping, *work)
         await asyncio.wait({stopped, *parts}, return_when=asyncio.FIRST_COMPLETED)
         problems = [f"{task.get_name()} ended: {task.exception()!r}" for task in parts if task.done()]
         problems += await self._stop(killer, *work)
         beat.cancel()
+        shipping.cancel()
+        await asyncio.gather(shipping, return_exceptions=True)
         stopped.cancel()
         for problem in problems:
             self._events.emit("not_clean", "error", message=problem)
@@ -178,6 +183,9 @@ class Service:
         await self._trading.stop()
         await self._link.stop()
         await self._stack.resolver.stop()
+        if not await self._stack.shipper.settled(SHIPPED_SECONDS):
+            # No reason to fail the stop: the journal has it, and the next start ships it before it trades.
+            self._events.emit("shipping_unfinished", "warning", **self._stack.shipper.state)
         await self._control.stop()
         with contextlib.suppress(
             Exception
@@ -205,6 +213,7 @@ class Service:
             "host": self._settings.host,
             "account": self._settings.account,
             "epoch": self._settings.epoch,
+            "shipping": stack.shipper.state,
             "started_at_ns": self._state.started_ns,
             "heartbeats": self._heartbeat_file.beats,
             "trading_since_ns": self._state.trading_since_ns,

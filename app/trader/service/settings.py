@@ -15,6 +15,7 @@ from trader.service.control import ControlSettings
 from trader.service.dead_man_settings import DeadManSettings
 from trader.service.kill_settings import KillSwitchSettings
 from trader.shadow.settings import PaperSettings
+from trader.shipping.settings import ShippingSettings
 from trader.strategy import StrategyError
 from trader.telemetry.sentry.settings import SentrySettings
 from trader.venue.option_rules import check_options
@@ -210,6 +211,7 @@ class Settings(_Strict):
         description="Further symbols whose quotes only value holdings in USD, for example the fee's asset.",
     )
     journal: JournalSettings
+    shipping: ShippingSettings = ShippingSettings()
     latch: LatchSettings = LatchSettings()
     kill_switch: KillSwitchSettings = KillSwitchSettings()
     http: HttpSettings

@@ -20,6 +20,7 @@ from trader.service.paper_account import PaperAccount
 from trader.service.pulse import Pulse
 from trader.service.settings import Settings
 from trader.shadow.paper import PaperVenue
+from trader.shipping import Shipper
 from trader.telemetry.events import Events
 from trader.telemetry.metrics import Metrics
 from trader.venue.exchange import VenueAccess
@@ -56,6 +57,7 @@ class Stack:
     manager: OrderManager
     resolver: Resolver
     reconciler: Reconciler
+    shipper: Shipper
 
     def begin_day(self) -> None:
         """Take up the day's P&L where the journal left it; the instruments must be known."""
@@ -112,10 +114,13 @@ def build(
     reconciler = Reconciler(
         journal, snapshot, venue, manager, resolver, admission.valuation, policy, metrics, events
     )
+    shipper = Shipper(settings.shipping, settings.journal.path, journal, gate, metrics, events)
+    if shipper.strict:
+        manager.copied = shipper.copied
     account: Account = WholeAccount(gateway.exchange) if paper is None else PaperAccount(paper, manager)
     return Stack(
         settings, metrics, events, gate, journal, snapshot, latch, kill_switch, gateway, venue, paper,
-        account, admission, manager, resolver, reconciler,
+        account, admission, manager, resolver, reconciler, shipper,
     )  # fmt: skip
 
 
