@@ -13,7 +13,7 @@ from trader.commands.config_docs import config_docs
 from trader.commands.journal import journal
 from trader.commands.output import CONFIG, FILE, UserError
 from trader.commands.preflight import preflight
-from trader.commands.recovery import backup, check_backup, restore
+from trader.commands.recovery import backup, check_backup, lost, restore
 from trader.commands.trial import try_release
 from trader.panic.cli import panic
 from trader.peers.cli import watch_peers
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 shadow.add_command(try_release)
-for recovery in (backup, check_backup, restore):
+for recovery in (backup, check_backup, lost, restore):
     journal.add_command(recovery)
 for command in (
     *control.COMMANDS,

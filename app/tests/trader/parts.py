@@ -30,6 +30,7 @@ class Parts:
         snapshot: Snapshot,
         *,
         host: str = "trader-01",
+        epoch: int = 1,
         metrics: Metrics | None = None,
         events: Events | None = None,
         limits: Limits = NO_LIMITS,
@@ -51,7 +52,7 @@ class Parts:
             self.manager,
             self.resolver,
             self.admission.valuation,
-            Policy(host, 1),
+            Policy(host, epoch),
             self.metrics,
             self.events,
         )

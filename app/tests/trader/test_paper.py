@@ -61,6 +61,9 @@ class PublicOnly:
     async def lookup(self, order: Order) -> Lookup:
         raise AssertionError("the account was asked")
 
+    async def forgotten(self, venue_order_id: str, symbol: str) -> tuple[Order, OrderReport] | None:
+        raise AssertionError("the account was asked")
+
     async def open_orders(self) -> list[OrderReport]:
         raise AssertionError("the account was asked")
 

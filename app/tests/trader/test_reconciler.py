@@ -14,6 +14,7 @@ from tests.trader.support import make_order
 from tests.trader.test_gateway import access
 from tests.venue_sim.support import RunningVenue
 from trader.journal import Journal, records
+from trader.journal.lost import lost
 from trader.model.orders import Order
 from trader.model.transitions import OrderState, Signal
 from trader.model.values import Side
@@ -27,12 +28,12 @@ DUST = Decimal("0.0001")
 class House:
     """Everything below the service, on one account of the emulator."""
 
-    def __init__(self, folder: Path, gateway: Gateway) -> None:
+    def __init__(self, folder: Path, gateway: Gateway, epoch: int = 1) -> None:
         self.gateway = gateway
-        self.journal = Journal.open(folder / "j.sqlite", "trader-01", "trader-01", 1, "dev")
+        self.journal = Journal.open(folder / "j.sqlite", "trader-01", "trader-01", epoch, "dev")
         snapshot = self.journal.snapshot()
         self.journal.start(lambda seconds, count: None, lambda error: None)
-        parts = Parts(self.journal, gateway, snapshot)
+        parts = Parts(self.journal, gateway, snapshot, epoch=epoch)
         parts.quote()
         self.manager, self.reconciler = parts.manager, parts.reconciler
         self.manager.load(snapshot)
@@ -157,3 +158,31 @@ async def test_what_no_journal_explains_is_cancelled_where_the_policy_says_so(
     house.reconciler._open.policy = cancelling
     assert await house.kinds() == set()
     assert await house.gateway.open_orders() == []
+
+
+async def test_what_a_restore_did_not_bring_back_is_rebuilt_from_the_venue(
+    house: House, tmp_path: Path
+) -> None:
+    """Orders whose record was lost with their host, by their trades; a stranger's stay strange."""
+    assert await house.kinds() == set()
+    for number in (7, 8):
+        await house.market(f"trader-01-1-{number}")
+    assert await house.kinds() == {"foreign_fill", "balance"}, (
+        "in their own epoch they must be in the journal"
+    )
+    await house.journal.close()
+    restored = House(tmp_path, house.gateway, epoch=2)
+    try:
+        assert await restored.kinds() == set()
+        assert restored.manager.book.positions == {"BTC/USDT": -2 * DUST}
+        adopted = await restored.journal.find(client_id="trader-01-1-7")
+        assert adopted is not None
+        assert (adopted.state, adopted.filled, adopted.side) == (OrderState.FILLED, DUST, Side.SELL)
+        assert await restored.kinds() == set()
+        assert lost(tmp_path / "j.sqlite").epoch == 0, "no record says that it was restored"
+        await restored.market("trader-02-1-1")
+        assert await restored.kinds() == {"foreign_fill", "balance"}
+        await restored.market("trader-01-2-1")
+        assert await restored.kinds() == {"foreign_fill", "balance"}
+    finally:
+        house.journal = restored.journal

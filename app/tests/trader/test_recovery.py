@@ -21,6 +21,7 @@ from tests.trader.support import make_fill, make_order
 from trader.cli import main
 from trader.journal import Journal, JournalError, audit, backup, records, restore, storage
 from trader.journal.lines import line
+from trader.journal.lost import lost
 from trader.journal.reader import reading
 from trader.journal.tables import read_meta
 from trader.model.transitions import OrderState
@@ -132,6 +133,23 @@ def test_up_to_a_moment(journal: Path, tmp_path: Path) -> None:
     assert done.left_out == 214 - expected
 
 
+def test_what_was_lost_is_counted(journal: Path, tmp_path: Path) -> None:
+    target = tmp_path / "new.sqlite"
+    restore.restore(target, tmp_path / "backup", tmp_path / "lines.jsonl", wish())
+    assert (lost(target).epoch, lost(target).orders, lost(target).milliseconds) == (2, 0, 0)
+    order = make_order(f"{HOST}-1-99", created_ns=lost(target).restored_ns + 5_000_000)
+    added = [
+        records.intent(order, adopted=True),
+        records.fill(order.client_id, make_fill("99"), {}),
+        records.intent(make_order(f"{HOST}-2-1")),
+    ]
+    connection = storage.open_database(target)
+    storage.append(connection, added, *storage.tail(connection))
+    connection.close(True)
+    found = lost(target)
+    assert (found.orders, found.milliseconds, found.amounts) == (1, 5, {"USDT": "240.000"})
+
+
 def flip(path: Path, offset: int) -> None:
     content = bytearray(path.read_bytes())
     content[offset] ^= 0xFF
@@ -232,7 +250,7 @@ def test_a_service_that_runs_is_left_alone(journal: Path, tmp_path: Path) -> Non
 
 def test_a_disk_without_room(journal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type("usage", (), {"free": 1 << 20})
-    monkeypatch.setattr(restore.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
     with pytest.raises(JournalError, match="1 MB are free"):
         restore.restore(journal, tmp_path / "backup", None, wish())
 

@@ -140,6 +140,39 @@ def restore(
     )
 
 
+@click.command()
+@click.argument("file", type=FILE)
+@AS_JSON
+def lost(file: Path, as_json: bool) -> None:
+    """Say what the last restore of FILE did not bring back, by what the venue told since.
+
+    \b
+    Example:
+      trader journal lost /var/lib/trader/journal.sqlite
+    """
+    from trader.journal import JournalError
+    from trader.journal.lost import lost as count
+
+    try:
+        found = count(file)
+    except JournalError as error:
+        raise UserError(str(error)) from error
+    if as_json:
+        print_json(asdict(found))
+    else:
+        print_fields(
+            [
+                ("epoch", found.epoch or "never restored"),
+                ("orders", found.orders),
+                ("milliseconds", found.milliseconds),
+                (
+                    "traded",
+                    ", ".join(f"{amount} {asset}" for asset, amount in found.amounts.items()) or "nothing",
+                ),
+            ]
+        )
+
+
 def _moment_ns(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)

@@ -55,7 +55,13 @@ def link(previous: bytes, sequence: int, at_ns: int, kind: str, payload: bytes) 
     return hashlib.sha256(previous + head + payload).digest()
 
 
-def intent(order: Order) -> Record:
+def intent(order: Order, *, adopted: bool = False) -> Record:
+    """An order that is about to be sent.
+
+    Args:
+        adopted: it was sent before a restore, which did not bring its record back; the venue told of it.
+    """
+    extra = {"adopted": True} if adopted else {}
     return Record(
         Kind.INTENT,
         {
@@ -67,6 +73,7 @@ def intent(order: Order) -> Record:
             "price": None if order.price is None else str(order.price),
             "created_ns": order.created_ns,
             "reduce_only": order.reduce_only,
+            **extra,
         },
     )
 

@@ -310,6 +310,18 @@ class OrderManager:
         self.book.book_trade(fill, self.instruments[fill.symbol], time.monotonic_ns())
         self._admission.filled(fill)
 
+    async def adopt(self, order: Order, report: OrderReport) -> None:
+        """Take an order of ours whose record was lost, by the venue's word; its fills follow as any others.
+
+        Raises:
+            JournalError: it could not be written.
+        """
+        order.state = OrderState.SENT
+        await self._journal.append(records.intent(order, adopted=True))
+        self.book.add(order)
+        self._events.emit("order_adopted", "warning", **order.names)
+        self.report(report)
+
     def signal(self, order: Order, signal: Signal, reason: str = "") -> None:
         """What a resolution has proved without a report."""
         if reason:

@@ -31,6 +31,11 @@ class Policy:
     cancel_foreign: bool = False
     cancel_old_epoch: bool = False
 
+    def earlier(self, client_id: str) -> bool:
+        """Whether an earlier epoch of this host gave an order this name."""
+        parsed = parse_client_id(client_id)
+        return parsed is not None and parsed.host == self.host and parsed.epoch < self.epoch
+
 
 class OpenOrders:
     """Compares; it also adopts what it can explain."""
@@ -83,7 +88,7 @@ class OpenOrders:
         if parsed is None or parsed.host != policy.host:
             found = Difference("foreign_order", f"{name}: not an order of ours")
             cancel = policy.cancel_foreign
-        elif parsed.epoch < policy.epoch:
+        elif policy.earlier(report.client_id):
             text = f"{name}: of epoch {parsed.epoch}, no intent in the journal"
             found, cancel = Difference("old_epoch_order", text), policy.cancel_old_epoch
         else:

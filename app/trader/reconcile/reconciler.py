@@ -74,6 +74,7 @@ class Reconciler:
         self._manager = manager
         self._resolver = resolver
         self._valuation = valuation
+        self._policy = policy
         self._open = OpenOrders(journal, gateway, manager, policy, events)
         self._funding = FundingReader(journal, snapshot, gateway, manager, events)
         self._metrics = metrics
@@ -224,6 +225,7 @@ class Reconciler:
             if strangers:
                 await self._name_in_flight()
                 strangers = [fill for fill in strangers if not await self._take(fill)]
+            strangers = [fill for fill in strangers if not await self._adopt(fill)]
             differences += [_foreign(fill) for fill in strangers]
             if strangers:
                 # The cursor stays before them: a difference must be found as often as it is looked for.
@@ -248,6 +250,22 @@ class Reconciler:
         # know what is booked on it since.
         self._manager.fill_of(self._manager.book.get(order.client_id) or order, fill)
         return True
+
+    async def _adopt(self, fill: Fill) -> bool:
+        """A trade of an order that an earlier epoch of this host has sent, and that no restore brought back.
+
+        What the journal lacks after a restore is rebuilt from the venue, by trade id; an order's name proves
+        whose it is.
+        """
+        if await self._take(fill):
+            return True  # of an order that was adopted with the trade before
+        if self._policy.epoch <= 1:
+            return False
+        found = await self._gateway.forgotten(fill.venue_order_id, fill.symbol)
+        if found is None or not self._policy.earlier(found[0].client_id):
+            return False
+        await self._manager.adopt(*found)
+        return await self._take(fill)
 
     async def _name_in_flight(self) -> None:
         """A trade may be known before the answer that names its order: ask for those without a name."""

@@ -161,6 +161,10 @@ class PaperVenue:
             return Lookup(Found.ABSENT, error=VenueError(f"{order.client_id}: no such order on paper"))
         return Lookup(Found.FOUND, report=report)
 
+    async def forgotten(self, venue_order_id: str, symbol: str) -> tuple[Order, OrderReport] | None:
+        """None: a paper account is only what the journal says."""
+        return None
+
     async def open_orders(self) -> list[OrderReport]:
         """Every order that rests."""
         return [_report(order, _working(order)) for order in self._resting.values()]

@@ -116,6 +116,15 @@ class Edge:
             return OrderReport(name, report.venue_order_id, report.symbol, Signal.CANCELED, report.filled)
         return report
 
+    def read_forgotten(self, order: dict[str, Any]) -> tuple[Order, OrderReport]:
+        """An order in ccxt's form that our own record does not have, with what the venue says of it.
+
+        Raises:
+            OddAnswerError: it lacks what it must have.
+        """
+        report = self.read_order(order)
+        return parse.order_itself(order, report.client_id, self._contract_size(report.symbol)), report
+
     def read_fill(self, trade: dict[str, Any]) -> Fill:
         """A trade in ccxt's form, from a query or the stream.
 

@@ -201,6 +201,26 @@ class Gateway:
 
     # -- queries
 
+    async def forgotten(self, venue_order_id: str, symbol: str) -> tuple[Order, OrderReport] | None:
+        """The order behind the venue's own id, for one that our record does not have.
+
+        Returns:
+            None when the venue has no such order, or none that it can describe.
+
+        Raises:
+            VenueError: the query failed.
+        """
+        with asking(Endpoint.QUERY):
+            try:
+                answer = await self._exchange.fetch_order(venue_order_id, symbol)
+                return self._edge.read_forgotten(answer)
+            except OddAnswerError:
+                return None
+            except REQUEST_ERRORS as error:
+                if is_absent(error, self._rule.id):
+                    return None
+                raise VenueError(f"order {venue_order_id}: {describe(error)}") from error
+
     async def open_orders(self) -> list[OrderReport]:
         """Every open order of the account on our symbols, ours or not.
 

@@ -101,6 +101,13 @@ class Venue(Protocol):
     async def lookup(self, order: Order) -> Lookup:
         """Ask for an order by our client id."""
 
+    async def forgotten(self, venue_order_id: str, symbol: str) -> tuple[Order, OrderReport] | None:
+        """The order behind the venue's own id, for one that our record does not have; None = there is none.
+
+        Raises:
+            VenueError: the query failed.
+        """
+
     async def open_orders(self) -> list[OrderReport]:
         """Every open order of the account on our symbols, ours or not.
 

@@ -6,8 +6,9 @@ Quantities are in base units with us and in contracts at a derivatives venue; `c
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from trader.model.orders import Order
 from trader.model.transitions import Signal
-from trader.model.values import Fill, Instrument, OrderReport, Quote, Side
+from trader.model.values import Fill, Instrument, OrderKind, OrderReport, Quote, Side
 
 Part = TypeVar("Part", bound="dict[str, Any] | list[Any]")
 ONE = Decimal(1)
@@ -72,6 +73,28 @@ def order_report(order: dict[str, Any], contract_size: Decimal = ONE) -> OrderRe
         filled=filled * contract_size,
         fills=tuple(fill(trade, order, contract_size) for trade in trades),
     )
+
+
+def order_itself(order: dict[str, Any], client_id: str, contract_size: Decimal = ONE) -> Order:
+    """The order that the venue describes, as if we had never known it; its state is not read.
+
+    Raises:
+        OddAnswerError: no id, symbol, side or amount.
+    """
+    price, kind = order.get("price"), str(order.get("type"))
+    try:
+        return Order(
+            client_id=client_id,
+            symbol=str(order["symbol"]),
+            side=Side(str(order["side"])),
+            kind=OrderKind.MARKET if kind == "market" else OrderKind.LIMIT,
+            quantity=Decimal(order["amount"]) * contract_size,
+            price=None if kind == "market" or not price else Decimal(price),
+            created_ns=int(order.get("timestamp") or 0) * 1_000_000,
+            venue_order_id=str(order["id"]),
+        )
+    except (KeyError, ValueError, TypeError, ArithmeticError) as error:
+        raise OddAnswerError(f"order {order.get('id')!r}: {type(error).__name__}: {error}") from error
 
 
 def fill(
