@@ -9,6 +9,7 @@ import click
 from trader import __version__
 from trader.commands import control, kill
 from trader.commands.accept import accept_baseline
+from trader.commands.check_key import check_key
 from trader.commands.config_docs import config_docs
 from trader.commands.journal import journal
 from trader.commands.output import CONFIG, FILE, UserError
@@ -38,6 +39,7 @@ for command in (
     *control.COMMANDS,
     *kill.COMMANDS,
     accept_baseline,
+    check_key,
     journal,
     panic,
     preflight,
@@ -89,13 +91,13 @@ def run(config: Path) -> None:
     from trader.service.heap import keep_heap_flat
     from trader.service.http import HttpError
     from trader.service.service import Service
-    from trader.service.settings import SettingsError, check_files, load_settings
+    from trader.service.settings import SettingsError, check_files, load_current
     from trader.telemetry.events import Events, LibraryLog
     from trader.telemetry.metrics import Metrics
     from trader.telemetry.release import running_release
 
     async def live() -> int:
-        settings = load_settings(config)
+        settings = load_current(config)
         check_files(settings)
         credentials = load_credentials() if settings.mode == "live" else NO_KEY
         release = running_release()
@@ -124,7 +126,7 @@ def run(config: Path) -> None:
             }
             reporter = start(dsn, settings.sentry, scope, release.id, events, metrics)
         try:
-            service = Service(settings, credentials, release, events, metrics, lambda: load_settings(config))
+            service = Service(settings, credentials, release, events, metrics, lambda: load_current(config))
             # What is loaded by now stays: keep the collector from walking through it between two orders.
             gc.freeze()
             return await service.run()

@@ -46,10 +46,10 @@ def preflight(config: Path, as_json: bool) -> None:
 
 async def _findings(config: Path) -> "list[tuple[str, Finding]]":
     from trader.preflight import Finding, Verdict, plan, run_checks
-    from trader.service.settings import SettingsError, check_files, load_settings
+    from trader.service.settings import SettingsError, check_files, load_current
 
     try:
-        settings = load_settings(config)
+        settings = load_current(config)
         check_files(settings)
     except SettingsError as error:
         return [

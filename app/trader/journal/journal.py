@@ -160,6 +160,10 @@ class Journal:
         self.append(Record(Kind.RESERVED, {"below": below})).add_done_callback(durable)
 
     @property
+    def epoch(self) -> int:
+        return self._epoch
+
+    @property
     def last_sequence(self) -> int:
         """The last event's; before `start`."""
         return storage.tail(self._connection)[0]

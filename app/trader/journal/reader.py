@@ -45,6 +45,17 @@ def reading(path: Path) -> Iterator[apsw.Connection]:
         raise JournalError(f"{path}: a service started while it was read; run the command again")
 
 
+def known_epoch(path: Path) -> int:
+    """The epoch that a journal is of; 0 when there is none that can be read, which opening it will tell."""
+    if not path.exists():
+        return 0
+    try:
+        with reading(path) as connection:
+            return int(tables.read_meta(connection, "epoch") or 0)
+    except (JournalError, ValueError):
+        return 0
+
+
 def _identity(path: Path) -> tuple[int, int, int]:
     try:
         known = path.stat()

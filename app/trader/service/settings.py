@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from trader import strategy
+from trader.journal.reader import known_epoch
 from trader.model.identifiers import HOST_PATTERN
 from trader.preflight.bounds import PreflightSettings
 from trader.risk import Limits
@@ -202,7 +203,9 @@ class Settings(_Strict):
     )
     account: str = Field(min_length=1, description="The account at the venue; one host, one account.")
     epoch: int = Field(
-        ge=0, description="Raised at every restore or hand-over, part of every client order id."
+        ge=0,
+        description="Part of every client order id, and raised at every hand-over. A restore raises the"
+        " journal's own, which counts when it is above this one.",
     )
     venue: VenueSettings
     symbols: list[Symbol] = Field(min_length=1, description="What is traded, in ccxt's form.")
@@ -282,6 +285,17 @@ def load_settings(path: Path) -> Settings:
     except StrategyError as error:
         raise SettingsError(f"{path}: {error}") from error
     return settings
+
+
+def load_current(path: Path) -> Settings:
+    """The settings with the epoch in force: a restore raises the journal's, and the file's is only a floor.
+
+    Raises:
+        SettingsError: as of `load_settings`.
+    """
+    settings = load_settings(path)
+    epoch = known_epoch(settings.journal.path)
+    return settings if epoch <= settings.epoch else settings.model_copy(update={"epoch": epoch})
 
 
 def check_files(settings: Settings) -> None:

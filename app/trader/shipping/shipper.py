@@ -23,7 +23,7 @@ BATCH = 2_000  # records that are read from the journal at once
 BUFFER_BYTES = 1 << 20  # more than this on its way: what follows is read from the journal later
 GREETING_SECONDS = 10.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 5.0
-CREDENTIALS = "{credentials}"
+CREDENTIALS, EPOCH = "{credentials}", "{epoch}"
 
 
 class Shipper:
@@ -44,6 +44,7 @@ class Shipper:
     ) -> None:
         self._settings = settings
         self._path = path
+        self._epoch = journal.epoch
         self._gate = gate
         self._metrics = metrics
         self._events = events
@@ -132,7 +133,10 @@ class Shipper:
 
     async def _session(self) -> None:
         folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
-        argv = [word.replace(CREDENTIALS, folder) for word in self._settings.command]
+        argv = [
+            word.replace(CREDENTIALS, folder).replace(EPOCH, str(self._epoch))
+            for word in self._settings.command
+        ]
         process = await asyncio.create_subprocess_exec(
             *argv,
             stdin=asyncio.subprocess.PIPE,
