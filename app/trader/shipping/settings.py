@@ -18,8 +18,8 @@ class ShippingSettings(BaseModel):
     )
     command: list[str] = Field(
         default_factory=list,
-        description="Program and arguments that reach the vault's receiver, on stdin and stdout;"
-        " {credentials} stands for the folder of the unit's credentials, {epoch} for the epoch in force.",
+        description="Program and arguments that reach the vault's receiver, on stdin and stdout; {epoch}"
+        " stands for the epoch in force.",
     )
     max_records: int = Field(
         default=200,

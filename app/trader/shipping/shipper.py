@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +22,7 @@ BATCH = 2_000  # records that are read from the journal at once
 BUFFER_BYTES = 1 << 20  # more than this on its way: what follows is read from the journal later
 GREETING_SECONDS = 10.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 5.0
-CREDENTIALS, EPOCH = "{credentials}", "{epoch}"
+EPOCH = "{epoch}"
 
 
 class Shipper:
@@ -132,11 +131,7 @@ class Shipper:
     # -- one connection
 
     async def _session(self) -> None:
-        folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
-        argv = [
-            word.replace(CREDENTIALS, folder).replace(EPOCH, str(self._epoch))
-            for word in self._settings.command
-        ]
+        argv = [word.replace(EPOCH, str(self._epoch)) for word in self._settings.command]
         process = await asyncio.create_subprocess_exec(
             *argv,
             stdin=asyncio.subprocess.PIPE,

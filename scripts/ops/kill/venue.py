@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from ops import paths
 from ops.kill.kit import Target
@@ -25,8 +26,16 @@ def _memory() -> str | None:
 
 
 @contextmanager
-def panic_command(target: Target, by: str, reason: str) -> Iterator[tuple[list[str], dict[str, str]]]:
-    """The words and the environment that cancel a host's orders from here; its files are gone afterwards."""
+def prepared(target: Target, credentials: dict[str, Any]) -> Iterator[tuple[list[str], Path, dict[str, str]]]:
+    """What `trader` of this checkout needs to ask a host's venue from here.
+
+    Args:
+        credentials: API keys by the names that they are to have.
+
+    Returns:
+        The words that start it, the folder with its trader.yml, and its environment; the files are gone
+        afterwards.
+    """
     with tempfile.TemporaryDirectory(prefix="breakwater-kill-", dir=_memory()) as name:
         folder = Path(name)
         settings = json.loads(json.dumps(target.settings))
@@ -42,10 +51,26 @@ def panic_command(target: Target, by: str, reason: str) -> Iterator[tuple[list[s
             (folder / "venue_addresses.json").chmod(0o600)
         settings["journal"] = {"path": str(folder / "journal.sqlite")}
         (folder / "trader.yml").write_text(json.dumps(settings))  # JSON is YAML
-        (folder / CREDENTIAL).write_text(json.dumps(target.recovery))
+        for credential, key in credentials.items():
+            (folder / credential).write_text(json.dumps(key))
+        start = [sys.executable, "-P", "-B", "-c", _START, str(paths.ROOT / "app")]
+        yield start, folder, os.environ | {"CREDENTIALS_DIRECTORY": name}
+
+
+@contextmanager
+def panic_command(target: Target, by: str, reason: str) -> Iterator[tuple[list[str], dict[str, str]]]:
+    """The words and the environment that cancel a host's orders from here; its files are gone afterwards."""
+    with prepared(target, {CREDENTIAL: target.recovery}) as (start, folder, environment):
         argv = [
-            *(sys.executable, "-P", "-B", "-c", _START, str(paths.ROOT / "app"), "panic"),
-            *("--config", str(folder / "trader.yml"), "--credential", CREDENTIAL, "--no-latch"),
+            *(
+                *start,
+                "panic",
+                "--config",
+                str(folder / "trader.yml"),
+                "--credential",
+                CREDENTIAL,
+                "--no-latch",
+            ),
             *("--by", by, "--reason", reason, "--json"),
         ]
-        yield argv, os.environ | {"CREDENTIALS_DIRECTORY": name}
+        yield argv, environment
