@@ -11,6 +11,7 @@ from trader.commands import control, kill
 from trader.commands.accept import accept_baseline
 from trader.commands.check_key import check_key
 from trader.commands.config_docs import config_docs
+from trader.commands.eod import eod
 from trader.commands.journal import journal
 from trader.commands.output import CONFIG, FILE, UserError
 from trader.commands.preflight import preflight
@@ -40,6 +41,7 @@ for command in (
     *kill.COMMANDS,
     accept_baseline,
     check_key,
+    eod,
     journal,
     panic,
     preflight,

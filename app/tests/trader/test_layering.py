@@ -11,7 +11,7 @@ ROOT = Path(trader.__file__).resolve().parent
 FLOORS = [
     {"cli", "commands"},
     {"service", "peers"},
-    {"strategy", "shadow", "preflight", "panic", "shipping"},
+    {"strategy", "shadow", "preflight", "panic", "shipping", "eod"},
     {"orders", "reconcile", "kill_switch"},
     {"risk", "journal", "venue", "telemetry"},
     {"model"},

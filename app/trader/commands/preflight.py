@@ -2,9 +2,8 @@
 
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -45,6 +44,7 @@ def preflight(config: Path, as_json: bool) -> None:
 
 
 async def _findings(config: Path) -> "list[tuple[str, Finding]]":
+    from trader.commands.venue_access import quiet_gateway
     from trader.preflight import Finding, Verdict, plan, run_checks
     from trader.service.settings import SettingsError, check_files, load_current
 
@@ -56,7 +56,7 @@ async def _findings(config: Path) -> "list[tuple[str, Finding]]":
             ("settings", Finding(Verdict.FAIL, str(error), "correct the settings, then run preflight again"))
         ]
     read = Finding(Verdict.OK, f"{config}: {settings.host} at {settings.venue.id}")
-    venue = _venue(settings)
+    venue = quiet_gateway(settings)
     try:
         return [("settings", read), *await run_checks(plan(_subject(settings), venue))]
     finally:
@@ -86,21 +86,3 @@ def _subject(settings: "Settings") -> "Subject":
         watched_by=tuple(settings.dead_man.watched_by),
         bounds=settings.preflight,
     )
-
-
-def _venue(settings: "Settings") -> Any:
-    """With our key where there is one; without, what is public can still be asked."""
-    from trader.service.credentials import NO_KEY, load_credentials
-    from trader.service.settings import SettingsError
-    from trader.service.stack import access
-    from trader.telemetry.events import Events
-    from trader.telemetry.metrics import Metrics
-    from trader.venue.gateway import Gateway
-
-    try:
-        credentials = load_credentials()
-    except SettingsError:  # the check of that name tells it
-        credentials = NO_KEY
-    # Nothing of the service's is touched: no order connection, no file of addresses.
-    quiet = replace(access(settings, credentials), order_entry=False, state_folder=None)
-    return Gateway(quiet, list(settings.symbols), Metrics(), Events(sys.stderr))

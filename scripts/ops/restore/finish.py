@@ -27,7 +27,7 @@ def values(restore: Restore) -> dict[str, float | None]:
     return {
         "differences": _differences(status, reasons),
         "fence_refused": float(bool(fence.get("refused"))) if fence else None,
-        "open_orders": _number(cancel.get("open_orders")),
+        "open_orders": _number(cancel.get("left")),
         "latch_tripped": float("latch" in reasons) if status else None,
         "rpo_orders": _number(lost.get("orders")),
         "rpo_seconds": None if "milliseconds" not in lost else lost["milliseconds"] / 1_000,
