@@ -37,27 +37,20 @@ def check_key(config: Path, credential: str) -> None:
     except PanicError as error:
         raise UserError(str(error)) from error
 
+    from trader.panic.run import own_exchange
+    from trader.telemetry.events import Events
     from trader.venue.account import balances
-    from trader.venue.exchange import VenueAccess, make_exchange
     from trader.venue.interface import describe
     from trader.venue.request_errors import REQUEST_ERRORS
     from trader.venue.slim_ccxt import errors
     from trader.venue.venues import rule_of
 
-    access = VenueAccess(
-        target.venue,
-        target.hostname,
-        target.ca_file,
-        target.window_ms,
-        5_000,
-        key.api_key,
-        key.api_secret,
-        key.passphrase,
-        state_folder=target.state_folder,
-    )
+    try:
+        exchange = own_exchange(target, key, Events(sys.stderr))
+    except PanicError as error:
+        raise UserError(str(error)) from error
 
     async def ask() -> tuple[int, str]:
-        exchange = make_exchange(access)
         try:
             await balances(exchange, rule_of(target.venue))
         except errors.AuthenticationError as error:

@@ -47,7 +47,7 @@ async def panic(plan: Plan, events: Events) -> Outcome:
     from trader.venue.venues import rule_of
 
     target = plan.target
-    exchange = _exchange(target, plan.key, events)
+    exchange = own_exchange(target, plan.key, events)
     way = WAYS[target.venue]
     line = Line(exchange, events, way.together)
     window_seconds = rule_of(target.venue).lifetime_ms(target.window_ms) / 1_000
@@ -98,7 +98,7 @@ def latch_fields(latching: Latching | None) -> dict[str, Any]:
     return {"latch": None if status is None else status.fields(), "latch_problem": latching.problem}
 
 
-def _exchange(target: Target, key: Key, events: Events) -> Any:
+def own_exchange(target: Target, key: Key, events: Events) -> Any:
     """A ccxt instance of our own.
 
     Raises:
