@@ -28,7 +28,11 @@ module: lab_fleet
 short_description: Boot or remove the hosts of one lab on this machine
 options:
   lab: {type: str, required: true, description: "Name of the lab; prefix of its bridge and namespaces."}
-  state: {type: str, choices: [present, absent], default: present, description: "Run, or leave nothing."}
+  state:
+    type: str
+    choices: [present, absent, destroyed]
+    default: present
+    description: "Run; leave nothing; or, for some hosts, cut the power and delete the disk."
   folder: {type: path, required: true, description: "Folder of the hosts' disks; one each."}
   image: {type: path, description: "Root file system under every host's overlay; for present."}
   subnet: {type: str, required: true, description: "First three octets of the /24; the bridge is .1."}
@@ -278,6 +282,17 @@ class Fleet:
         self.remove(sorted(self.known()))
         self.network_down()
 
+    def destroy(self, names: list[str]) -> None:
+        """Cut the power of hosts and delete their disks: nothing is written, closed or said any more."""
+        if unknown := sorted(set(names) - self.known()):
+            raise LabError(f"no such host in lab {self.lab}: {' '.join(unknown)}")
+        for name in names:
+            host = Host(name, "", self.lab, self.folder, {})
+            if (runner := self.runner(host)) is not None and self.change(f"destroy {name}"):
+                signal_group(runner, signal.SIGKILL)
+        if not self.check_mode:
+            self.remove(names)
+
     def known(self) -> set[str]:
         """Names of every host that left a trace: a namespace, a mount or a folder."""
         names = {namespace.removeprefix(f"{self.bridge}-") for namespace in self.namespaces()}
@@ -392,7 +407,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "lab": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": {"type": "str", "choices": ["present", "absent", "destroyed"], "default": "present"},
             "folder": {"type": "path", "required": True},
             "image": {"type": "path"},
             "subnet": {"type": "str", "required": True},
@@ -410,6 +425,8 @@ def main() -> None:
         with alone(given["lab"]):
             if given["state"] == "absent":
                 fleet.absent()
+            elif given["state"] == "destroyed":
+                fleet.destroy([host["name"] for host in given["hosts"]])
             else:
                 hosts = [
                     Host(host["name"], host["address"], fleet.lab, folder, given["files"][host["name"]])
