@@ -97,7 +97,7 @@ def test_money_that_moved_is_found(venue: RunningVenue, make_trader: MakeTrader)
 def test_bad_input_is_one_line(venue: RunningVenue, make_trader: MakeTrader) -> None:
     trader = stopped(venue, make_trader)
     for words, said in (
-        (("--day", "yesterday"), "--day: 'yesterday' is no day"),
+        (("--day", "tomorrow"), "--day: 'tomorrow' is no day"),
         (("--day", str(TODAY + timedelta(days=1))), "has not begun"),
     ):
         done, _ = report(trader, *words)

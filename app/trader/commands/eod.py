@@ -22,7 +22,7 @@ METRICS_FILE = "breakwater_eod.prom"
 
 @click.command()
 @CONFIG
-@click.option("--day", help="The UTC day, 2026-01-31 [default: yesterday].")
+@click.option("--day", default="yesterday", show_default=True, help="The UTC day, such as 2026-01-31.")
 @click.option(
     "--to",
     "folder",
@@ -30,7 +30,7 @@ METRICS_FILE = "breakwater_eod.prom"
     help="Keep the report here as DAY.json, and take yesterday's closing prices from here.",
 )
 @AS_JSON
-def eod(config: Path, day: str | None, folder: Path | None, as_json: bool) -> None:
+def eod(config: Path, day: str, folder: Path | None, as_json: bool) -> None:
     """Report one UTC day of the account: orders, fills, fees, funding, balances, profit and loss.
 
     Everything is compared with the venue, trade by trade; what does not agree is named with its worth in USD.
@@ -67,9 +67,9 @@ def eod(config: Path, day: str | None, folder: Path | None, as_json: bool) -> No
     sys.exit(0 if report["reconciled"] else NOT_RECONCILED)
 
 
-def _day(text: str | None) -> date:
+def _day(text: str) -> date:
     today = datetime.now(UTC).date()
-    if text is None:
+    if text == "yesterday":
         return today - timedelta(days=1)
     try:
         day = date.fromisoformat(text)

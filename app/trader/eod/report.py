@@ -1,4 +1,4 @@
-"""The report of one account and one day, JSON-ready (docs/eod.md; form: eod.schema.json beside this file)."""
+"""The report of one account and one day, JSON-ready (form: scripts/ops/eod/eod.schema.json)."""
 
 from collections.abc import Mapping
 from decimal import Decimal

@@ -54,7 +54,9 @@ def stage(settings: dict[str, Any], credentials: Path) -> dict[str, Any]:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     made = run([settings["trader"], "journal", "backup", settings["journal"], "--to", str(folder), "--json"])
     for name, source in settings["files"].items():
-        if Path(source).exists():
+        if Path(source).is_dir():
+            shutil.copytree(source, folder / name, dirs_exist_ok=True)
+        elif Path(source).exists():
             shutil.copyfile(source, folder / name)
         else:
             (folder / name).unlink(missing_ok=True)

@@ -1,0 +1,5 @@
+"""python -m ops.eod"""
+
+from ops.eod.cli import cli
+
+cli(prog_name="eod")
