@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ops import paths
-from ops.eod.page import fleet_page, host_page
+from ops.eod.page import fleet_page, host_page, money
 from ops.eod.reports import Rollup, read
 from ops.files import write_text
 from ops.text import plural, table
@@ -53,10 +53,16 @@ def report(inventory: str, day: str, hosts: str, folder: Path | None, as_json: b
 
 def _show(rollup: Rollup) -> None:
     rows = [
-        (one["host"], one["fills"], one["pnl_usd"]["net"], one["drift_usd"], one["discrepancy_count"],
-         "agrees" if one["reconciled"] else "DOES NOT AGREE")
+        (
+            one["host"],
+            str(one["fills"]),
+            money(one["pnl_usd"]["net"]),
+            money(one["drift_usd"]),
+            str(one["discrepancy_count"]),
+            "agrees" if one["reconciled"] else "DOES NOT AGREE",
+        )
         for one in rollup.reports
-    ]  # fmt: skip
+    ]
     rows += [(host, "-", "-", "-", "-", "NO REPORT") for host in rollup.missing]
     table(("host", "fills", "net USD", "drift USD", "discrepancies", "with the venue"), rows)
     end = "closed" if rollup.closed else "NOT closed"

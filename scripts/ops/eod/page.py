@@ -12,8 +12,8 @@ from ops.times import clock_text
 HOST = Path(__file__).with_name("host.html.j2")
 FLEET = Path(__file__).with_name("fleet.html.j2")
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 1000.0, 240.0, 70.0, 16.0, 12.0, 26.0
-DAY_MS = 86_400_000
-LINES = 4  # of the grid
+HOUR_MS = 3_600_000
+LINES, TICKS = 4, 12  # of the grid
 
 
 def host_page(report: Mapping[str, Any], inventory: str) -> str:
@@ -64,7 +64,7 @@ def fleet_page(rollup: Rollup) -> str:
 
 def money(text: str | None) -> str:
     """USD for people; what is not known is said."""
-    return "not known" if text is None else f"{Decimal(text):,.2f}"
+    return "not known" if text is None else f"{round(Decimal(text), 2) + 0:,.2f}"
 
 
 def amount(text: str) -> str:
@@ -82,10 +82,13 @@ def curve(points: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         return None
     low, high = min(0.0, *(value for _, value in known)), max(0.0, *(value for _, value in known))
     span = (high - low) or 1.0
-    start = known[0][0] - known[0][0] % DAY_MS
+    # Whole hours around what was traded: a short day must be seen too.
+    start = known[0][0] // HOUR_MS
+    hours = known[-1][0] // HOUR_MS + 1 - start
+    every = next((step for step in (1, 2, 3) if hours / step <= TICKS), 6)
 
     def x(at_ms: float) -> float:
-        return LEFT + (at_ms - start) / DAY_MS * (WIDTH - LEFT - RIGHT)
+        return LEFT + (at_ms / HOUR_MS - start) / hours * (WIDTH - LEFT - RIGHT)
 
     def y(value: float) -> float:
         return TOP + (high - value) / span * (HEIGHT - TOP - BOTTOM)
@@ -102,7 +105,10 @@ def curve(points: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         "fills": [(f"{x(at_ms):.1f}", f"{y(value):.1f}") for at_ms, value in known],
         "zero": f"{y(0):.1f}",
         "levels": [(f"{y(value):.1f}", f"{value:,.2f}") for value in levels],
-        "hours": [(f"{x(start + hour * 3_600_000):.1f}", f"{hour:02d}") for hour in range(0, 25, 3)],
+        "hours": [
+            (f"{x((start + hour) * HOUR_MS):.1f}", f"{(start + hour) % 24:02d}:00")
+            for hour in range(0, hours + 1, every)
+        ],
         "last": f"{known[-1][1]:,.2f} USD at {clock_text(known[-1][0] / 1_000)}",
     }
 
