@@ -1,5 +1,6 @@
 """The command ./scripts/restore: what playbooks/restore.yml asks before, between and after its steps."""
 
+import base64
 import json
 import os
 import sys
@@ -14,6 +15,7 @@ from ops.errors import OperatorError
 from ops.evidence.chain import Chain
 from ops.files import write_json
 from ops.restore import keys
+from ops.restore.escrow import escrow_draft, opened
 from ops.restore.finish import draft, values
 from ops.restore.run import RESTORES, STEPS, Restore, Wish, begin
 from ops.text import plural, table
@@ -140,6 +142,31 @@ def give_up(folder: Path, reason: str) -> None:
     record = Chain(paths.EVIDENCE, restore.plan["fleet"]).add(given, author(), time.time())
     write_json(folder / "result.json", {"evidence": record["id"], "verdict": "fail"})
     click.echo(f"{folder.name} is given up; evidence {record['id']}")
+
+
+@cli.command("escrow")
+@click.option("--inventory", required=True, help="Name of the fleet.")
+@click.option("--host", required=True, help="Whose escrow.")
+@click.option(
+    "--identity", type=click.Path(path_type=Path, exists=True), required=True, help="The key kept off line."
+)
+@click.option("--began", required=True, help="When the rehearsal began (UTC).")
+@click.argument("given", type=click.File("r"), default="-")
+def escrow(inventory: str, host: str, identity: Path, began: str, given: IO[str]) -> None:
+    """Open an escrow and compare it with the API keys in force; GIVEN is JSON on stdin: escrow (base64) and
+    expected.
+
+    Writes evidence, and prints no key. Exit code 1: it cannot be opened, or holds other keys.
+    """
+    content = json.loads(given.read())
+    problem = opened(base64.b64decode(content["escrow"]), content["expected"], identity)
+    record = Chain(paths.EVIDENCE, inventory).add(
+        escrow_draft(inventory, host, began, problem, time.time()), author(), time.time()
+    )
+    click.echo(
+        f"{host}: {problem or 'the escrow opens, and holds the keys in force'}: evidence {record['id']}"
+    )
+    sys.exit(1 if problem else 0)
 
 
 @cli.command("list")
