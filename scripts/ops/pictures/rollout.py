@@ -1,7 +1,20 @@
 """The dashboard of releases: what runs where, whether the new one is worse, and what a way back rests on."""
 
 from ops.pictures import queries as q
-from ops.pictures.spec import GREEN, ORANGE, RED, STATE, Board, Column, Picture, Query, Row, bound, limits
+from ops.pictures.spec import (
+    GREEN,
+    ORANGE,
+    RED,
+    STATE,
+    YES_IS_GOOD,
+    Board,
+    Column,
+    Picture,
+    Query,
+    Row,
+    bound,
+    limits,
+)
 from ops.slo.model import Model
 
 # Counters carry no release, so that a rollout does not reset them; the host tells which one it runs.
@@ -215,6 +228,33 @@ def _recovery(model: Model) -> Row:
                 8,
                 texts={"0": ("BROKEN", RED), "1": ("whole", GREEN)},
                 alerts=("EvidenceChainBroken",),
+            ),
+            Picture(
+                "states",
+                "Copies hold",
+                "The vault's checks of each host's backups, the worst of them.",
+                (Query(q.gauge("breakwater_backup_check_success", how="min"), "{{host}}"),),
+                width=8,
+                texts=YES_IS_GOOD,
+                alerts=("BackupCheckFailed",),
+            ),
+            Picture(
+                "states",
+                "The last day agrees with the venue",
+                "As the report of the last UTC day has it.",
+                (Query(q.gauge("breakwater_eod_reconciled"), "{{host}}"),),
+                width=8,
+                texts=YES_IS_GOOD,
+                alerts=("DayNotReconciled", "DayNotClosed"),
+            ),
+            Picture(
+                "lines",
+                "Records that the vault lacks",
+                "Durable on the host and not yet on the vault's disk; how old the oldest is.",
+                (Query(q.gauge("trader_shipping_lag_seconds"), "{{host}}"),),
+                "s",
+                8,
+                alerts=("ShippingBehind",),
             ),
         ),
     )
