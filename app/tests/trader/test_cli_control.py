@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.trader.test_cli import one_line, trader
+from trader.commands import control
 from trader.service import answers
 from trader.service.control import ControlServer, RefusedError
 from trader.telemetry.events import Events
@@ -42,6 +43,13 @@ STATUS: answers.StatusAnswer = {
     "unknown_orders": 0,
     "positions": {"BTC/USDT": "-0.5"},
     "streams": {"quotes": 0.25},
+    "shipping": {
+        "mode": "bounded",
+        "connected": True,
+        "acknowledged": 7,
+        "lacks_records": 0,
+        "lacks_seconds": 0.0,
+    },
     "orders": {"open": 1},
     "latch": LATCH,
     "kill": None,
@@ -122,6 +130,7 @@ async def test_status(canned: Canned) -> None:
     assert fields["latch"] == "tripped by service at 2023-11-14T22:13:20.000Z: -200 USD"
     assert fields["trading for"] == "-"
     assert fields["stream quotes"] == "0.2 s old"
+    assert fields["vault"] == "bounded: has every record up to 7"
     assert fields["clock offset"] == "-3.5 ms (limit 500 ms)"
     assert (fields["orders open"], fields["position BTC/USDT"]) == ("1", "-0.5")
     assert fields["pnl"] == "-200.00 USD on 2026-01-31 (trips at -200 USD)"
@@ -207,3 +216,24 @@ def test_a_bad_file_is_one_line(tmp_path: Path, content: str, message: str) -> N
     config.write_text(content)
     assert message in one_line(trader("status", "--config", config))
     assert "absent.yml: No such file" in one_line(trader("status", "--config", tmp_path / "absent.yml"))
+
+
+@pytest.mark.parametrize(
+    ("shipping", "text"),
+    [
+        ({"mode": "off"}, None),
+        ({"mode": "strict", "acknowledged": None}, "strict: not reached yet"),
+        (
+            {
+                "mode": "bounded",
+                "acknowledged": 5,
+                "lacks_records": 3,
+                "lacks_seconds": 2.5,
+                "connected": False,
+            },
+            "bounded: lacks 3 records for 2.5 s, and is not reached now",
+        ),
+    ],
+)
+def test_what_the_vault_has_is_told(shipping: dict[str, Any], text: str | None) -> None:
+    assert control._shipping(shipping) == text

@@ -64,6 +64,7 @@ def _overview(answer: dict[str, Any], now_ns: int) -> list[tuple[str, Any]]:
         ("reconciled", _ago(answer["last_reconciled_at_ns"], now_ns, " ago")),
         ("last order", _ago(answer["last_order_at_ns"], now_ns, " ago")),
         *((f"stream {name}", f"{age:.1f} s old") for name, age in answer.get("streams", {}).items()),
+        ("vault", _shipping(answer.get("shipping"))),
         ("clock offset", clock and f"{clock['offset_ms']:g} ms (limit {clock['limit_ms']:g} ms)"),
         *((f"orders {state}", count) for state, count in _orders(answer).items()),
         *((f"position {symbol}", quantity) for symbol, quantity in answer["positions"].items()),
@@ -80,6 +81,17 @@ def _orders(answer: dict[str, Any]) -> dict[str, int]:
     if known is not None:
         return known
     return {name: answer[f"{name}_orders"] for name in ("open", "in_flight", "unknown")}
+
+
+def _shipping(shipping: dict[str, Any] | None) -> str | None:
+    """What the vault has of the journal; None = nothing is shipped."""
+    if shipping is None or shipping["mode"] == "off":
+        return None
+    if shipping["acknowledged"] is None:
+        return f"{shipping['mode']}: not reached yet"
+    lacks = f"lacks {shipping['lacks_records']} records for {shipping['lacks_seconds']:g} s"
+    has = lacks if shipping["lacks_records"] else f"has every record up to {shipping['acknowledged']}"
+    return f"{shipping['mode']}: {has}" + ("" if shipping["connected"] else ", and is not reached now")
 
 
 def _latch(latch: dict[str, Any] | None) -> str | None:
