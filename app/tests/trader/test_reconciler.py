@@ -186,3 +186,19 @@ async def test_what_a_restore_did_not_bring_back_is_rebuilt_from_the_venue(
         assert await restored.kinds() == {"foreign_fill", "balance"}
     finally:
         house.journal = restored.journal
+
+
+async def test_what_is_rebuilt_may_lie_deeper_than_a_page_of_the_venue_s_history(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trader.venue.gateway.TRADES_PAGE", 2)
+    assert await house.kinds() == set()
+    for number in range(5):
+        await house.market(f"trader-01-1-{20 + number}")
+    await house.journal.close()
+    restored = House(tmp_path, house.gateway, epoch=2)
+    try:
+        assert await restored.kinds() == set()
+        assert restored.manager.book.positions == {"BTC/USDT": -5 * DUST}
+    finally:
+        house.journal = restored.journal
