@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ops import paths
+from ops.canary import lock
 from ops.canary.lock import process_identity
 from ops.errors import OperatorError
 from ops.files import read_json, write_json
@@ -108,8 +109,8 @@ def begin(fleet: str, wish: Wish, hosts: list[str], pid: int) -> Restore:
         pid: of the controller; while it lives nobody else goes on with this restore.
 
     Raises:
-        OperatorError: an unknown host, no name or reason, another restore is not finished, or its controller
-        lives.
+        OperatorError: an unknown host, no name or reason, a rollout is at work (one that is held is not), another
+            restore is not finished, or its controller lives.
     """
     if wish.host not in hosts:
         raise OperatorError(
@@ -117,6 +118,11 @@ def begin(fleet: str, wish: Wish, hosts: list[str], pid: int) -> Restore:
         )
     if not wish.by.strip() or not wish.reason.strip():
         raise OperatorError("who restores (-e by=...), and why (-e 'reason=\"...\"')? nothing was changed")
+    held = lock.read(paths.ROLLOUTS / fleet)
+    if held is not None and held.alive() and held.pid != pid:
+        raise OperatorError(
+            f"{held.rollout} is at work ({held}): pause or abort it first; nothing was changed"
+        )
     with _guard(fleet) as place:
         for folder in sorted(path for path in place.iterdir() if (path / "plan.json").exists()):
             there = Restore(folder)

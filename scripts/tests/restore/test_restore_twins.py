@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from ops import paths
+from ops.canary import lock
 from ops.errors import OperatorError
 from ops.restore import run
 from ops.restore.cli import cli
@@ -36,6 +37,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(run, "RESTORES", tmp_path / "restores")
     monkeypatch.setattr("ops.restore.cli.RESTORES", tmp_path / "restores")
     monkeypatch.setattr(paths, "EVIDENCE", tmp_path / "evidence")
+    monkeypatch.setattr(paths, "ROLLOUTS", tmp_path / "rollouts")
     return tmp_path
 
 
@@ -172,6 +174,15 @@ def test_two_at_once_are_refused(place: Path) -> None:
         "two restores at once",
         lambda: begin(FLEET, Wish("trader-02", None, "ann", "too"), HOSTS, os.getpid()),
     )
+
+
+def test_a_rollout_that_is_at_work_is_not_disturbed(place: Path) -> None:
+    since = "2026-11-28T12:00:00Z"
+    folder = paths.ROLLOUTS / FLEET
+    lock.acquire(folder, rollout="r", release="trader-2", pid=os.getppid(), since=since)
+    refused("pause or abort it first", lambda: begin(FLEET, WISH, HOSTS, os.getpid()))
+    lock.release_lock(folder, "r")
+    assert begin(FLEET, WISH, HOSTS, os.getpid()).left()
 
 
 def test_another_one_must_be_finished_or_given_up(place: Path) -> None:
