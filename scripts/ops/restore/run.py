@@ -109,8 +109,8 @@ def begin(fleet: str, wish: Wish, hosts: list[str], pid: int) -> Restore:
         pid: of the controller; while it lives nobody else goes on with this restore.
 
     Raises:
-        OperatorError: an unknown host, no name or reason, a rollout is at work (one that is held is not), another
-            restore is not finished, or its controller lives.
+        OperatorError: an unknown host, no name or reason, a rollout is at work (one that is held is not),
+            another restore is not finished, or its controller lives.
     """
     if wish.host not in hosts:
         raise OperatorError(
