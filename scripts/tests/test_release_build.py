@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ops import paths
 from ops.errors import OperatorError
-from ops.fleet import RELEASE_PATCHES
 from ops.release import store
 from ops.release.build import build
 
@@ -277,12 +275,3 @@ def test_the_releases_of_rehearsals_fit_the_tree(patch: Path) -> None:
         ["git", "apply", "--check", str(patch)], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
-
-
-@pytest.mark.parametrize("patch", sorted(RELEASE_PATCHES.glob("*.patch")), ids=lambda path: path.stem)
-def test_every_test_release_can_be_built_from_the_tree_as_it_stands(patch: Path) -> None:
-    """Else a scenario finds it out a quarter of an hour later."""
-    done = subprocess.run(
-        ["git", "apply", "--check", patch], cwd=paths.ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
