@@ -45,7 +45,13 @@ def nothing_private(venue: RunningVenue) -> None:
 @pytest.mark.parametrize("mode", ["paper", "shadow"])
 def test_nothing_private_reaches_the_venue(venue: RunningVenue, make_trader: MakeTrader, mode: str) -> None:
     trader = make_trader(
-        venue, mode=mode, paper=FUNDED, strategy=TAKES, risk=LIMITS, reconcile={"interval_seconds": 1}
+        venue,
+        mode=mode,
+        paper=FUNDED,
+        strategy=TAKES,
+        risk=LIMITS,
+        reconcile={"interval_seconds": 1},
+        shipping={"mode": "strict", "command": ["false"]},  # of live trading alone
     )
     trader.start(**NO_KEY)
     simulated(trader, 5)

@@ -56,6 +56,16 @@ class KillAnswer(TypedDict):
     problem: NotRequired[str]
 
 
+class ShippingAnswer(TypedDict):
+    """What the vault has of the journal; `acknowledged`: a sequence, null until it has said."""
+
+    mode: str
+    connected: bool
+    acknowledged: int | None
+    lacks_records: int
+    lacks_seconds: float
+
+
 class StatusAnswer(TypedDict):
     """Call `status`: what /healthz tells, and more. `streams`: age in seconds; `orders`: count by state."""
 
@@ -68,6 +78,7 @@ class StatusAnswer(TypedDict):
     host: str
     account: str
     epoch: int
+    shipping: NotRequired[ShippingAnswer]
     started_at_ns: int
     trading_since_ns: int
     last_order_at_ns: int

@@ -21,6 +21,7 @@ from trader.service.pulse import Pulse
 from trader.service.settings import Settings
 from trader.shadow.paper import PaperVenue
 from trader.shipping import Shipper
+from trader.shipping.settings import ShippingSettings
 from trader.telemetry.events import Events
 from trader.telemetry.metrics import Metrics
 from trader.venue.exchange import VenueAccess
@@ -114,7 +115,9 @@ def build(
     reconciler = Reconciler(
         journal, snapshot, venue, manager, resolver, admission.valuation, policy, metrics, events
     )
-    shipper = Shipper(settings.shipping, settings.journal.path, journal, gate, metrics, events)
+    # Paper moves no money, and the vault has one journal of a host: that of its account.
+    shipping = settings.shipping if settings.mode == "live" else ShippingSettings()
+    shipper = Shipper(shipping, settings.journal.path, journal, gate, metrics, events)
     if shipper.strict:
         manager.copied = shipper.copied
     account: Account = WholeAccount(gateway.exchange) if paper is None else PaperAccount(paper, manager)

@@ -14,7 +14,7 @@ class ShippingSettings(BaseModel):
         default="off",
         description="strict = no order is sent before the vault has acknowledged its intent: a lost host"
         " loses nothing that the venue may have seen. bounded = no new orders while the vault is further"
-        " behind than the limits below. off = nothing is shipped.",
+        " behind than the limits below. off = nothing is shipped, as in every mode but live.",
     )
     command: list[str] = Field(
         default_factory=list,
