@@ -1,9 +1,9 @@
 """A copy of the whole journal at one moment, and the proof that it is one.
 
 In one read transaction: without it a copy in steps starts again whenever the service writes, and never ends
-(sqlite.org/backup.html: a write by another connection restarts it). In small steps all the same, each on the disk
-before the next: one sync of everything at the end held up the service's commits (p99 at 100/s, 100 MB: 23 ms in one
-step, 2.6 ms in these, 0.9 ms alone).
+(sqlite.org/backup.html: a write by another connection restarts it). In small steps all the same, each on
+the disk before the next: one sync of everything at the end held up the service's commits (p99 at 100/s,
+100 MB: 23 ms in one step, 2.6 ms in these, 0.9 ms alone).
 """
 
 import hashlib
@@ -146,7 +146,7 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def _copy(source: apsw.Connection, path: Path) -> None:
-    """The source's read transaction is one moment's state: the steps see nothing of what is written meanwhile."""
+    """The source's read transaction is one moment's state: no step sees what is written meanwhile."""
     target = apsw.Connection(str(path))
     descriptor = os.open(path, os.O_RDWR)
     try:
