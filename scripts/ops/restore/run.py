@@ -18,7 +18,7 @@ from ops.canary import lock
 from ops.canary.lock import process_identity
 from ops.errors import OperatorError
 from ops.files import read_json, write_json
-from ops.times import utc_text
+from ops.times import parse_time, utc_text
 
 RESTORES = paths.VAR / "restores"
 # In their order. Those before `provision` end the danger; those from `fetch` on bring the host back.
@@ -118,6 +118,13 @@ def begin(fleet: str, wish: Wish, hosts: list[str], pid: int) -> Restore:
         )
     if not wish.by.strip() or not wish.reason.strip():
         raise OperatorError("who restores (-e by=...), and why (-e 'reason=\"...\"')? nothing was changed")
+    if wish.at is not None:
+        # Here, and not when the backup is chosen: the host would be fenced by then.
+        moment = parse_time(wish.at)
+        if moment is None or moment > time.time():
+            raise OperatorError(
+                f"at: {wish.at!r} is no past time such as 2026-01-31T08:00 (UTC); nothing was changed"
+            )
     held = lock.read(paths.ROLLOUTS / fleet)
     if held is not None and held.alive() and held.pid != pid:
         raise OperatorError(

@@ -163,6 +163,8 @@ def test_bad_input_is_one_line(place: Path) -> None:
     me = os.getpid()
     refused("no trading host of desk", lambda: begin(FLEET, Wish("x", None, "ann", "y"), HOSTS, me))
     refused("who restores", lambda: begin(FLEET, Wish("trader-01", None, "ann", " "), HOSTS, me))
+    refused("no past time", lambda: begin(FLEET, Wish("trader-01", "noon", "ann", "y"), HOSTS, me))
+    refused("no past time", lambda: begin(FLEET, Wish("trader-01", "2999-01-01", "ann", "y"), HOSTS, me))
     refused("no restore", lambda: Restore(place))
     assert not list((place / "restores").glob("*/*/plan.json"))
 
